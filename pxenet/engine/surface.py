@@ -1,0 +1,138 @@
+"""The surface that all engines share: batches in, an :class:`Output` out.
+
+In: datagrams, answers to wants, verdicts on changes; and ``now``. Out: what to send, what content is wanted, what must become durable
+before more may be said, what happened. The shells in ``server`` obey and never look at a protocol; ``replay`` and ``sim`` obey
+the same values in virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pxenet.events import Event
+from pxenet.model import Absent, BootClient, BootFile, Change, Content, Verdict
+from pxenet.net.datagram import Datagram, Send
+
+NEVER = float("inf")
+"""The deadline of an engine that waits for nothing."""
+
+
+@dataclass(slots=True)
+class Blocks:
+    """A window of TFTP DATA that shall leave: blocks ``first`` to ``first + count - 1`` of ``content``, counted from 1.
+
+    Nobody assembles them: the fast path makes iovecs of the description, the plain path bytes. The block number on the wire is
+    the count modulo 65 536. The last block may be shorter than ``blksize``, or empty.
+    """
+
+    to: bytes
+    content: Content
+    blksize: int
+    first: int
+    count: int
+    source: int = 0
+    port: int = 0
+    interface: int = 0
+    want: int = 0
+    """Id of the want that brought the content: named when a read fails (``unreadable``)."""
+
+
+@dataclass(slots=True)
+class Want:
+    """A question for content: answered with a Content or an Absent, now or later."""
+
+    id: int
+    path: str
+    """As the client spelled it, decoded; not yet normalised."""
+    peer: bytes
+    netascii: bool = False
+    """Line ends shall be CR LF (RFC 764): the answer is converted content."""
+
+
+@dataclass(slots=True)
+class Commit:
+    """Changes that must be durable before the engine says more; it is told by ``committed(commit, verdict, now)``."""
+
+    changes: tuple[Change, ...]
+    id: int = 0
+    """The engine's own reference; 0: it does not want to hear of it."""
+
+
+@dataclass(slots=True)
+class Delivered:
+    """A content was read to its end by a peer: evidence of how far a machine has come."""
+
+    content: Content
+    peer: bytes
+    duration_s: float
+    retransmits: int = 0
+
+
+@dataclass(slots=True)
+class Sighting:
+    """A machine showed itself in DHCP: evidence of who it is, and (with ``boot``) that it was told what to load."""
+
+    client: BootClient
+    address: int
+    """The address it has or is about to have; 0 when not known."""
+    evidence: str
+    """"discover", "offer", "lease", "proxy offer", "proxy request" (a broadcast REQUEST to another server), "proxy 4011"."""
+    boot: BootFile | None = None
+    """What it was told to load in the answer to this packet, if anything."""
+
+
+@dataclass(slots=True)
+class Upload:
+    """A file that a client wrote (WRQ), complete; the last ACK waits for ``uploaded(id, refused, now)``."""
+
+    id: int
+    path: str
+    data: bytes
+    peer: bytes
+
+
+@dataclass(slots=True)
+class Output:
+    """What an engine wants of the world, in order."""
+
+    sends: list[Send | Blocks] = field(default_factory=list)
+    wants: list[Want] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+    delivered: list[Delivered] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
+    uploads: list[Upload] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class Engine(Protocol):
+    """What a datagram shell drives. Times are seconds on one clock of the caller's choice."""
+
+    def receive(self, batch: Sequence[Datagram], now: float) -> Output:
+        """Take what arrived. Bad packets are counted and dropped, never raised."""
+        ...
+
+    def provide(self, want: int, answer: Content | Absent, now: float) -> Output:
+        """The answer to a want, by its id; one that is no longer of interest is ignored."""
+        ...
+
+    def unreadable(self, want: int, detail: str, now: float) -> Output:
+        """The content of this want could not be read when its Blocks were to leave: it shrank, or the disk failed."""
+        ...
+
+    def committed(self, commit: int, verdict: Verdict, now: float) -> Output:
+        """The fate of a commit, by its id."""
+        ...
+
+    def uploaded(self, upload: int, refused: Absent | None, now: float) -> Output:
+        """The fate of an upload: stored, or refused with the reason."""
+        ...
+
+    def tick(self, now: float) -> Output:
+        """Do what is due."""
+        ...
+
+    def deadline(self) -> float:
+        """When ``tick`` is next needed; ``NEVER`` when nothing is pending."""
+        ...

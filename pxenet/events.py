@@ -1,0 +1,127 @@
+"""Everything that can be told to people about a boot: one catalogue, one sentence each, and what to do when something is off.
+
+An engine emits an :class:`Event` (kind and details, no clock, no text); shells stamp it and print ``describe``, or its JSON twin.
+Nothing is emitted per packet: an event marks a stage or a fault.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Level(enum.Enum):
+    """How much a person should care."""
+
+    INFO = "info"
+    NOTICE = "notice"  # a stage of a boot is done
+    WARNING = "warning"  # something is off; the advice says what to do
+    ERROR = "error"  # the server itself cannot do its work
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One thing that can happen: its level, its sentence with ``{fields}``, and advice (same fields) or nothing."""
+
+    level: Level
+    sentence: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened, to whom. ``kind`` is a key of :data:`KINDS`."""
+
+    kind: str
+    mac: bytes = b""
+    address: int = 0
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+KINDS: dict[str, Kind] = {
+    # DHCP
+    "dhcp.discover": Kind(Level.INFO, "asks for an address ({arch}, {vendor_class})"),
+    "dhcp.offer": Kind(Level.INFO, "offered {offered}, boot file {file} ({reason})"),
+    "dhcp.ack": Kind(Level.NOTICE, "has {given} for {lease_s} s, boot file {file} ({reason})"),
+    "dhcp.inform": Kind(Level.INFO, "asked for settings; it has its own address"),
+    "dhcp.nak": Kind(Level.WARNING, "was refused {asked}: {why}", "it will start again by itself"),
+    "dhcp.release": Kind(Level.INFO, "gave back {given}"),
+    "dhcp.decline": Kind(
+        Level.WARNING,
+        "says {asked} is used by somebody else; set aside for {hold_s} s",
+        "find the machine that uses {asked}: it is inside the pool but not known to this server",
+    ),
+    "dhcp.pool_empty": Kind(
+        Level.WARNING,
+        "got no address: the pool of {network} is used up",
+        "make dhcp.subnet.pool larger or lease_time shorter",
+    ),
+    "dhcp.no_subnet": Kind(
+        Level.WARNING,
+        "asked from a network that is not configured ({via})",
+        "add a [[dhcp.subnet]] that contains {via}",
+    ),
+    "dhcp.taken": Kind(Level.WARNING, "{asked} was taken by another server meanwhile; the client will ask again"),
+    "dhcp.not_durable": Kind(
+        Level.ERROR,
+        "was not answered: its lease could not be written",
+        "free disk space in the state directory, or repair it",
+    ),
+    "dhcp.unknown_arch": Kind(
+        Level.WARNING,
+        "has architecture {arch}, for which there is no boot loader; it gets an address but no boot file",
+        "put a loader into server.root and name it in the DHCP option of that host, or boot it locally",
+    ),
+    "dhcp.no_boot": Kind(Level.INFO, "gets no boot file: {reason}", "{advice}"),
+    "proxy.offer": Kind(Level.NOTICE, "was offered boot file {file} beside the other DHCP server ({reason})"),
+    "proxy.answer": Kind(Level.NOTICE, "asked on port {port} and was sent to {file} ({reason})"),
+    "proxy.silent": Kind(Level.INFO, "asks to boot; not answered: {reason}", "{advice}"),
+    # TFTP
+    "tftp.start": Kind(Level.INFO, "reads {path} ({size} bytes, blksize {blksize}, windowsize {windowsize})"),
+    "tftp.done": Kind(Level.NOTICE, "has read {path} ({size} bytes in {seconds:.1f} s, {retransmits} retransmits)"),
+    "tftp.aborted": Kind(Level.INFO, "stopped reading {path}: {why}"),
+    "tftp.missing": Kind(Level.INFO, "asked for {path}: {why}"),
+    "tftp.denied": Kind(Level.WARNING, "asked for {path}, refused: {why}"),
+    "tftp.gave_up": Kind(
+        Level.WARNING,
+        "stopped answering at block {block} of {path}",
+        "look for packet loss, a firewall that blocks the reply port, or a smaller MTU on the way (tftp.max_blksize)",
+    ),
+    "tftp.changed": Kind(Level.WARNING, "could not be sent {path}: {why}", "replace files by renaming, not in place"),
+    "tftp.written": Kind(Level.NOTICE, "wrote {path} ({size} bytes)"),
+    # HTTP
+    "http.done": Kind(Level.NOTICE, "has read {path} ({size} bytes in {seconds:.1f} s)"),
+    "http.missing": Kind(Level.INFO, "asked for {path}: {status}"),
+    "http.denied": Kind(Level.WARNING, "asked for {path}, refused: {why}"),
+    "http.broken": Kind(Level.INFO, "closed the connection in the middle of {path}"),
+    # Life of a machine
+    "install.state": Kind(Level.NOTICE, "is now {state} (was {before}; {why})"),
+    "install.installed": Kind(Level.NOTICE, "reports: installed. It boots its own disk from now on"),
+    "install.failed": Kind(Level.WARNING, "failed: {why}", "read its console; arm it again when mended"),
+    "install.stopped": Kind(
+        Level.WARNING,
+        "started the installer {attempts} times and never reported the end: stopped, it boots its own disk",
+        "look at the end of its answer file: does %post reach {callback}? Then arm it again",
+    ),
+    "install.callback_refused": Kind(Level.WARNING, "sent a callback that is not valid: {why}"),
+}
+
+
+def describe(event: Event) -> tuple[str, str]:
+    """The event's sentence and its advice ("" for none). A detail that is missing shows as ``?`` rather than failing."""
+    kind = KINDS[event.kind]
+    fields = _Lenient(event.detail)
+    return kind.sentence.format_map(fields), kind.advice.format_map(fields)
+
+
+class _Lenient(dict[str, object]):
+    """Telling people must never be what breaks a boot: unknown fields become ``?``."""
+
+    def __missing__(self, key: str) -> object:
+        return _Unknown()
+
+
+class _Unknown:
+    def __format__(self, spec: str) -> str:
+        return "?"

@@ -1,0 +1,285 @@
+"""The records that all floors share. Values only: how they are stored or sent is not known here.
+
+Addresses are ints, hardware addresses bytes, times seconds since the epoch (``_at``) or durations in seconds (``_s``).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+class Platform(enum.Enum):
+    """The families of firmware we have boot loaders for; the values are the configuration's ``boot.loader.*`` keys."""
+
+    BIOS = "bios"
+    X64 = "x64"
+    IA32 = "ia32"
+    ARM64 = "arm64"
+
+
+class Loader(enum.Enum):
+    """Boot loaders a configuration may choose. ``pxelinux`` on an EFI platform is its EFI twin, syslinux.efi."""
+
+    PXELINUX = "pxelinux"
+    LPXELINUX = "lpxelinux"
+    GRUB = "grub"
+    SHIM = "shim"
+    IPXE = "ipxe"
+
+
+class ClientKind(enum.Enum):
+    """Who is speaking DHCP: decides which of our answers it understands."""
+
+    PXE = "pxe"  # firmware, class PXEClient
+    HTTP = "http"  # UEFI HTTP boot, class HTTPClient
+    IPXE = "ipxe"  # iPXE, option 77 or 175 (an option ROM or a chained binary)
+    OTHER = "other"  # an operating system, an installer, U-Boot's first request
+
+
+@dataclass(frozen=True, slots=True)
+class BootClient:
+    """A machine that asks to boot, as its DHCP packet describes it."""
+
+    mac: bytes
+    """Hardware address, ``hlen`` bytes of chaddr; empty when it has none."""
+    kind: ClientKind
+    arch: int
+    """Architecture type (option 93, first entry; else the digits in option 60; else 0)."""
+    platform: Platform | None
+    """None: an architecture nobody packages a loader for."""
+    uuid: bytes | None = None
+    """The 16 bytes of option 97 in wire order; None when absent or all zero or all ones (firmware for "unknown")."""
+    ipxe_features: frozenset[int] = frozenset()
+    """iPXE feature flags of option 175 (0x10 to 0x4f); empty for anything else."""
+    raspberry: bool = False
+    """A Raspberry Pi boot ROM, which wants its own option 43 and never sends REQUEST."""
+    vendor_class: str = ""
+    user_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What to install or boot: a kernel, its initrds, arguments and perhaps an answer file."""
+
+    name: str
+    kernel: str
+    """Path in the content tree, e.g. ``profile/alma9/images/pxeboot/vmlinuz``."""
+    initrd: tuple[str, ...] = ()
+    """Paths in the content tree."""
+    args: str = ""
+    """Kernel arguments, a template."""
+    answer: str | None = None
+    """Name of the answer file's template (a path on disk), or None."""
+    source_url: str = ""
+    """What ``urls.source`` shows: an URL of the install tree; empty when the profile has none. ``{server}`` stands for our URL."""
+    vars: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    loaders: Mapping[Platform, Loader] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine named in the configuration, or (``configured`` false) one that was merely seen."""
+
+    name: str
+    mac: bytes | None = None
+    uuid: str | None = None
+    """Canonical lower-case text; matched in both byte orders (facts: PC firmware swaps, U-Boot does not)."""
+    serial: str | None = None
+    profile: str | None = None
+    address: int | None = None
+    vars: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    loaders: Mapping[Platform, Loader] = field(default_factory=lambda: MappingProxyType({}))
+    configured: bool = True
+
+    @property
+    def key(self) -> str:
+        """Under which the host's state is stored: its hardware identity, so that renaming it cannot arm it again."""
+        if self.mac is not None:
+            return self.mac.hex(":")
+        if self.uuid is not None:
+            return f"uuid:{self.uuid}"
+        return f"serial:{self.serial}"
+
+
+class LeaseState(enum.Enum):
+    """What a stored address is to its client."""
+
+    BOUND = "bound"
+    RELEASED = "released"  # given back: free, but remembered for the same client
+    DECLINED = "declined"  # somebody else answers on it: set aside until expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One address and the client it was acknowledged to."""
+
+    address: int
+    identity: bytes
+    """The client's key: htype + chaddr, or 0xff + option 61 (design: Identity)."""
+    mac: bytes
+    expires_at: float
+    """Seconds since the epoch; ``inf`` for ever."""
+    state: LeaseState = LeaseState.BOUND
+    hostname: str = ""
+    since_at: float = 0.0
+    client_id: bytes = b""
+    """Option 61 as last seen, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenHost:
+    """A machine that spoke to us, for the list of hosts."""
+
+    key: str
+    mac: bytes
+    uuid: str
+    arch: int
+    first_seen_at: float
+    last_seen_at: float
+    vendor_class: str = ""
+
+
+class InstallState(enum.Enum):
+    """The life of a machine, in the order of the values (design §6)."""
+
+    NEW = "new"
+    OFFERED = "offered"
+    LOADING = "loading"
+    BOOTED = "booted"
+    ANSWERED = "answered"
+    INSTALLING = "installing"
+    INSTALLED = "installed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallRecord:
+    """Where a machine stands. One per host key; durable."""
+
+    key: str
+    state: InstallState
+    profile: str = ""
+    attempts: int = 0
+    """How many times the machine has started the installer's kernel since it was armed."""
+    generation: int = 1
+    """Counts the explicit acts of arming; part of the machine's token, so that an old kernel cannot report for a new install."""
+    since_at: float = 0.0
+    reason: str = ""
+    """Why it failed or was stopped, in words."""
+
+
+Change = Lease | SeenHost | InstallRecord
+"""What a store can be asked to keep. Each replaces the earlier record with the same key (address, or key)."""
+
+
+class Verdict(enum.Enum):
+    """What became of a change."""
+
+    DURABLE = "durable"
+    TAKEN = "taken"  # another server holds that address (shared stores only)
+    FAILED = "failed"  # not written: nothing that depends on it may be said
+
+
+class Role(enum.Enum):
+    """What reading a content to its end proves about the machine that read it."""
+
+    LOADER = "loader"
+    CONFIG = "config"
+    KERNEL = "kernel"
+    INITRD = "initrd"
+    ANSWER = "answer"
+    SOURCE = "source"  # the installer's repository
+    FILE = "file"
+
+
+class Readable(Protocol):
+    """An open file: ``fd`` stays valid as long as this object lives."""
+
+    @property
+    def fd(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """``length`` bytes of an open file from ``offset``."""
+
+    file: Readable
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Something that can be served, over TFTP or HTTP alike.
+
+    Holding it keeps its files open; they close when the last Content that refers to them is gone.
+    """
+
+    name: str
+    """Its path in the tree, without a leading slash."""
+    segments: tuple[bytes | Region, ...]
+    size: int
+    """Bytes in all."""
+    modified_at: int
+    """Seconds since the epoch."""
+    etag: str
+    """Strong, with its quotes (RFC 9110 §8.8.3)."""
+    mime: str = "application/octet-stream"
+    role: Role = Role.FILE
+    profile: str = ""
+    """The profile it belongs to, for KERNEL, INITRD and SOURCE."""
+    private: bool = False
+    """Meant for one machine: never to be kept by a cache."""
+
+
+class Missing(enum.Enum):
+    """Why there is no content. The value is what a client is told."""
+
+    NOT_FOUND = "file not found"
+    DENIED = "access denied"
+    BAD_NAME = "bad file name"
+    TOO_LARGE = "too large for netascii, ask for octet"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No content, with the reason for the client (``missing``) and for the people who run the server (``detail``)."""
+
+    missing: Missing
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who stands behind a request for content: the machine, and what establishes it."""
+
+    address: int
+    """IPv4 address of the request."""
+    host: Host | None = None
+    evidence: str = ""
+    """"token in the path", "lease", "observed in DHCP", "neighbour table"; empty when nobody knows."""
+    client: BootClient | None = None
+    """The machine's latest DHCP packet, when one was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """What a DHCP answer tells a client to load, with the reason.
+
+    ``path`` is a name in the content tree; ``url`` is set instead for clients that load by URI. Both empty: boot nothing.
+    """
+
+    path: str = ""
+    url: str = ""
+    reason: str = ""
+    """A rule id of ``boot.policy``, interned; ``RULES`` there says it in words."""
+    detail: str = ""
+    """What is missing and how to get it, when something is."""
+    complete: bool = True
+    """The answer needs no ProxyDHCP beside it (iPXE's no-pxedhcp)."""
