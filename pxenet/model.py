@@ -23,6 +23,30 @@ class Platform(enum.Enum):
     ARM64 = "arm64"
 
 
+ARCHITECTURE_PLATFORMS: Mapping[int, tuple[Platform, bool]] = MappingProxyType(
+    {
+        0: (Platform.BIOS, False),
+        6: (Platform.IA32, False),
+        7: (Platform.X64, False),
+        9: (Platform.X64, False),  # RFC 4578 as printed had 7 and 9 exchanged: old firmware sends 9 for x64
+        11: (Platform.ARM64, False),
+        15: (Platform.IA32, True),
+        16: (Platform.X64, True),
+        19: (Platform.ARM64, True),
+        20: (Platform.BIOS, True),
+    }
+)
+"""Architecture type (option 93, IANA registry) to the platform whose loaders it runs, and whether it loads by URI (HTTP boot).
+
+U-Boot (21 to 24) runs no boot program of ours: it reads pxelinux.cfg itself, or comes back as a UEFI client.
+"""
+
+
+def platform_of(arch: int) -> tuple[Platform | None, bool]:
+    """The platform of an architecture type, and whether it loads by URI. ``(None, False)``: nobody packages a loader for it."""
+    return ARCHITECTURE_PLATFORMS.get(arch, (None, False))
+
+
 class Loader(enum.Enum):
     """Boot loaders a configuration may choose. ``pxelinux`` on an EFI platform is its EFI twin, syslinux.efi."""
 
