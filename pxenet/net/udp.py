@@ -1,0 +1,121 @@
+"""UDP sockets for servers: which interface and address a datagram came to, and leave by.
+
+The portable path: one system call per datagram, in batches for the caller. Nothing here knows what the payloads mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
+
+MAX_DATAGRAM = 65_536
+"""More than any UDP payload."""
+
+BATCH = 64
+"""Datagrams taken from a socket before others get their turn."""
+
+_RECEIVE_BUFFER = 4 << 20
+"""Bytes of queue asked of the kernel, which halves or caps it: a thousand machines may ask in one instant."""
+
+_IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
+
+# struct in_pktinfo: interface index, local address (sent from / received at), destination in the header.
+_PKTINFO = struct.Struct("=i4s4s")
+_PKTINFO_SPACE = socket.CMSG_SPACE(_PKTINFO.size)
+
+
+@dataclass(slots=True)
+class UdpStatistics:
+    """Counters of one socket."""
+
+    received: int = 0
+    sent: int = 0
+    unsent: int = 0
+    """Datagrams that the kernel refused; to the peer they look like lost packets."""
+
+
+class UdpSocket:
+    """One bound, non-blocking UDP socket.
+
+    ``interface``: listen on that one alone (SO_BINDTODEVICE), so that another server may use the port elsewhere on the machine.
+    Raises OSError when the port cannot be bound.
+    """
+
+    def __init__(self, port: int, address: str = "0.0.0.0", interface: str | None = None) -> None:
+        self.statistics = UdpStatistics()
+        self.interface = socket.if_nametoindex(interface) if interface else 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        try:
+            self.socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            if interface:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+            self.socket.bind((address, port))
+        except BaseException:
+            self.socket.close()
+            raise
+        self.port: int = self.socket.getsockname()[1]
+
+    def fileno(self) -> int:
+        """For waiting until it is readable."""
+        return self.socket.fileno()
+
+    def close(self) -> None:
+        """Release the port."""
+        self.socket.close()
+
+    def receive(self) -> list[Datagram]:
+        """Whatever has arrived, at most ``BATCH``; empty when there is nothing."""
+        batch: list[Datagram] = []
+        while len(batch) < BATCH:
+            try:
+                data, ancillary, _, source = self.socket.recvmsg(MAX_DATAGRAM, _PKTINFO_SPACE)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                # An ICMP error of an earlier send shows up here. The peer is gone; its engine times it out.
+                if error.errno in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINTR):
+                    continue
+                raise
+            batch.append(self._datagram(data, ancillary, source))
+        self.statistics.received += len(batch)
+        return batch
+
+    def _datagram(self, data: bytes, ancillary: list[tuple[int, int, bytes]], source: tuple[str, int]) -> Datagram:
+        index, local, destination = 0, b"\0\0\0\0", b"\0\0\0\0"
+        for level, kind, value in ancillary:
+            if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(value) >= _PKTINFO.size:
+                index, local, destination = _PKTINFO.unpack_from(value)
+        peer = pack_peer(int.from_bytes(socket.inet_aton(source[0]), "big"), source[1])
+        # The kernel's "local" is the interface's own address for a broadcast, which is what a reply should leave by. The two
+        # differ for broadcast and multicast only.
+        broadcast = destination != local or destination == b"\xff\xff\xff\xff"
+        return Datagram(data, peer, int.from_bytes(local, "big"), self.port, index, broadcast)
+
+    def send(self, send: Send) -> bool:
+        """Hand one datagram to the kernel; False when it was refused, which the peer cannot tell from a loss."""
+        return self.send_parts(send.parts, send.to, send.source, send.interface)
+
+    def send_parts(self, parts: Sequence[bytes | memoryview], to: bytes, source: int, interface: int) -> bool:
+        """As ``send``, without the object around it."""
+        address = peer_address(to)
+        # Only a broadcast needs to be told its interface: for the others the route is right, also when a relay answers by
+        # another interface than the one it asked by.
+        index = interface if address == BROADCAST else 0
+        ancillary = []
+        if index or source:
+            info = _PKTINFO.pack(index, source.to_bytes(4, "big"), b"\0\0\0\0")
+            ancillary = [(socket.IPPROTO_IP, _IP_PKTINFO, info)]
+        try:
+            self.socket.sendmsg(parts, ancillary, 0, (socket.inet_ntoa(to[4:8]), peer_port(to)))
+        except OSError:
+            self.statistics.unsent += 1
+            return False
+        self.statistics.sent += 1
+        return True
