@@ -1,0 +1,67 @@
+"""The configuration: one TOML file → :class:`Settings`, or a :class:`ConfigError` with everything that is wrong with it.
+
+The keys are described once, in ``schema``; ``load`` imports it (and pydantic) only when called, because a server that runs
+without a file needs neither.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pxenet.config.paths import default_state
+from pxenet.config.problems import ConfigError, Problem, Source
+from pxenet.config.settings import (
+    DEFAULT_LOADERS,
+    Boot,
+    Dhcp,
+    DhcpMode,
+    Http,
+    ProfileTree,
+    Server,
+    Settings,
+    Subnet,
+    Tftp,
+    Unknown,
+)
+
+__all__ = [
+    "DEFAULT_LOADERS",
+    "Boot",
+    "ConfigError",
+    "Dhcp",
+    "DhcpMode",
+    "Http",
+    "Problem",
+    "ProfileTree",
+    "Server",
+    "Settings",
+    "Source",
+    "Subnet",
+    "Tftp",
+    "Unknown",
+    "defaults",
+    "from_text",
+    "load",
+]
+
+
+def load(path: Path) -> Settings:
+    """The settings in a file. Relative paths in it are relative to its directory. Raises :class:`ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError([Problem(str(path), None, "", f"cannot be read: {reason}", "")]) from error
+    return from_text(text, path.parent, file=str(path))
+
+
+def from_text(text: str, base: Path, *, file: str = "") -> Settings:
+    """The settings in a TOML text, relative paths being relative to ``base``. Raises :class:`ConfigError`."""
+    from pxenet.config.reading import read
+
+    return read(text, base, file)
+
+
+def defaults() -> Settings:
+    """What holds without a configuration: ProxyDHCP on all interfaces, no addresses given out, nobody installed."""
+    return Settings(server=Server(state=default_state()))

@@ -1,0 +1,128 @@
+"""What is wrong with a configuration, said so that it can be mended: file, line, key, what is wrong, what would be right.
+
+A key in a message is written like ``dhcp.subnet[1].pool``: entries of a list are counted from 1, and a host, profile or subnet is also named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Key = tuple[str | int, ...]
+"""Where a value stands: names of tables, and indexes from 0 in lists of tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong."""
+
+    file: str
+    """As the user named it; empty when there is no file."""
+    line: int | None
+    """Counted from 1; None when the key is not in the file."""
+    key: str
+    """Dotted; empty for faults of the file as a whole."""
+    wrong: str
+    right: str
+    """What would be right; empty when ``wrong`` says it."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        parts = [part for part in (where, self.key, self.wrong) if part]
+        return ": ".join(parts) + (f"; {self.right}" if self.right else "")
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used, with every problem that was found in it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a configuration, to find the line of a key."""
+
+    file: str = ""
+    text: str = ""
+    labels: tuple[tuple[Key, str], ...] = ()
+    """Names of list entries, e.g. ``(("host", 0), "web01")``, shown in messages about them."""
+
+    def problem(self, key: Key, wrong: str, right: str = "") -> Problem:
+        """A problem with the value at ``key``."""
+        return Problem(self.file, line_of(self.text, key), self.key_text(key), wrong, right)
+
+    def key_text(self, key: Key) -> str:
+        """``("host", 0, "mac")`` as ``host[1] (web01).mac``."""
+        labels = dict(self.labels)
+        text = ""
+        for position, part in enumerate(key):
+            if isinstance(part, int):
+                label = labels.get(key[: position + 1], "")
+                text += f"[{part + 1}]" + (f" ({label})" if label else "")
+            else:
+                text += f".{part}" if text else part
+        return text
+
+
+# [table] or [[table]], perhaps with a comment behind it.
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+# A key, bare, quoted or dotted, before its equals sign.
+_ASSIGNMENT = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
+_KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+
+
+def line_of(text: str, key: Key) -> int | None:
+    """The line (from 1) where ``key`` is written, else that of the nearest table around it, else None.
+
+    A scan of lines, not a parser: inside inline tables and lists over several lines it finds where they begin.
+    """
+    best, best_length = None, 0
+    for line, here in _written_keys(text):
+        length = len(here)
+        if length > best_length and key[:length] == here:
+            best, best_length = line, length
+    return best
+
+
+def _written_keys(text: str) -> list[tuple[int, Key]]:
+    """(line, key) of each table header and each assignment, in the order of the file."""
+    found: list[tuple[int, Key]] = []
+    table: Key = ()
+    counts: dict[Key, int] = {}
+    closing = ""  # the quotes that end the string over several lines which we are inside of
+    for number, line in enumerate(text.splitlines(), 1):
+        if closing:
+            if closing in line:
+                closing = ""
+            continue
+        if header := _HEADER.match(line):
+            names = tuple(part.strip("\"'") for part in _KEY_PART.findall(header[2]))
+            table = _indexed(names[:-1], counts) + names[-1:]
+            if header[1] == "[[":
+                counts[table] = counts.get(table, -1) + 1
+                table = (*table, counts[table])
+            else:
+                table = _indexed(names, counts)
+            found.append((number, table))
+        elif assignment := _ASSIGNMENT.match(line):
+            names = tuple(part.strip("\"'") for part in _KEY_PART.findall(assignment[1]))
+            found.append((number, table + names))
+        for quotes in ('"""', "'''"):
+            if line.count(quotes) % 2:
+                closing = quotes
+    return found
+
+
+def _indexed(names: Sequence[str], counts: dict[Key, int]) -> Key:
+    """A header's names with the index of the latest entry behind each that is a list of tables."""
+    key: Key = ()
+    for name in names:
+        key = (*key, name)
+        if key in counts:
+            key = (*key, counts[key])
+    return key

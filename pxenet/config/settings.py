@@ -1,0 +1,191 @@
+"""What a configuration says, as plain frozen values: what ``rack`` and the servers work with.
+
+Knows the shared records and nothing of TOML, files or checks. Addresses are ints, times seconds, paths absolute.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from pxenet.config.problems import Problem, Source
+from pxenet.model import Host, Loader, Platform, Profile
+
+_NO_FILES: Mapping[str, Path] = MappingProxyType({})
+
+
+class DhcpMode(enum.Enum):
+    """How DHCP is answered; the values are what a configuration says."""
+
+    SERVER = "server"  # addresses and boot files
+    PROXY = "proxy"  # boot files only; another server gives the addresses
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """``[server]``."""
+
+    interfaces: tuple[str, ...] = ()
+    """Names; empty: every interface that is up and has an IPv4 address, the loopback aside."""
+    address: int | None = None
+    """Our address as clients are told it; None: the interface's own, for each interface."""
+    url: str | None = None
+    """Base of our URLs, without a slash at the end; None: made of the address and ``http.port``."""
+    user: str | None = None
+    """Whose rights to keep after binding the ports; None: no change."""
+    state: Path = Path("/var/lib/pxenet")
+    """Directory of the store."""
+    root: Path | None = None
+    """Directory served as it is."""
+    workers: int = 1
+    """Processes that serve file contents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """One ``[[dhcp.subnet]]``, with what it inherits from ``[dhcp]`` filled in."""
+
+    network: int
+    prefix: int
+    pools: tuple[tuple[int, int], ...] = ()
+    """(first, last) address of each range, both included."""
+    routers: tuple[int, ...] = ()
+    dns: tuple[int, ...] = ()
+    domain: str = ""
+    lease_s: float = 43200
+    """``inf`` for ever."""
+    interface: str | None = None
+    """Only for clients on this interface (relayed ones are told by their relay's address)."""
+    next_server: int | None = None
+    """Another TFTP server than us, for siaddr and option 66."""
+    mode: DhcpMode = DhcpMode.SERVER
+    authoritative: bool = False
+
+    @property
+    def netmask(self) -> int:
+        """As an address: 0xffffff00 for a /24."""
+        return (0xFFFFFFFF << (32 - self.prefix)) & 0xFFFFFFFF
+
+    @property
+    def broadcast(self) -> int:
+        """The directed broadcast address: the last one of the network."""
+        return self.network | ~self.netmask & 0xFFFFFFFF
+
+    def contains(self, address: int) -> bool:
+        """Whether the address lies in this network."""
+        return address & self.netmask == self.network
+
+
+@dataclass(frozen=True, slots=True)
+class Dhcp:
+    """``[dhcp]``."""
+
+    mode: DhcpMode = DhcpMode.PROXY
+    """For networks without a ``[[dhcp.subnet]]`` that says otherwise."""
+    port: int = 67
+    proxy_port: int = 4011
+    authoritative: bool = False
+    match_client_id: bool = False
+    lease_s: float = 43200
+    subnets: tuple[Subnet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tftp:
+    """``[tftp]``."""
+
+    port: int = 69
+    max_blksize: int = 1468
+    max_windowsize: int = 16
+    single_port: bool = False
+    """Transfers leave from the TFTP port itself: for firewalls that do not follow TFTP."""
+    allow_write: bool = False
+    ignore_case: bool = False
+    """Names are found in whatever case they are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """``[http]``."""
+
+    port: int = 80
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+DEFAULT_LOADERS: Mapping[Platform, Loader] = MappingProxyType(
+    {
+        Platform.BIOS: Loader.PXELINUX,
+        Platform.X64: Loader.GRUB,
+        Platform.IA32: Loader.GRUB,
+        Platform.ARM64: Loader.GRUB,
+    }
+)
+"""One loader per platform that every distribution packages."""
+
+
+class Unknown(enum.Enum):
+    """What a machine gets that no ``[[host]]`` names, besides a profile; the values are what a configuration says."""
+
+    IGNORE = "ignore"  # no boot file: its firmware goes on as if we were not there
+    LOCAL = "local"
+    MENU = "menu"
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """``[boot]``."""
+
+    unknown: Unknown | str = Unknown.IGNORE
+    """An :class:`Unknown`, or the name of a profile."""
+    max_attempts: int = 3
+    loaders: Mapping[Platform, Loader] = field(default_factory=lambda: DEFAULT_LOADERS)
+    """Complete: one for each platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileTree:
+    """Where the files of a profile are on disk; they are served below ``profile/<name>/``."""
+
+    source_dir: Path | None = None
+    """Served whole as ``profile/<name>/``; None when the source is an URL or there is none."""
+    files: Mapping[str, Path] = field(default_factory=lambda: _NO_FILES)
+    """Whole name in the content tree → file, for kernel and initrds that lie outside ``source_dir``. Asked first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration, checked."""
+
+    server: Server = field(default_factory=Server)
+    dhcp: Dhcp = field(default_factory=Dhcp)
+    tftp: Tftp = field(default_factory=Tftp)
+    http: Http = field(default_factory=Http)
+    boot: Boot = field(default_factory=Boot)
+    profiles: tuple[Profile, ...] = ()
+    """In the order of the file, which is the order of the menu."""
+    trees: Mapping[str, ProfileTree] = field(default_factory=lambda: MappingProxyType({}))
+    """By profile name; one for each profile."""
+    hosts: tuple[Host, ...] = ()
+    source: Source = field(default_factory=Source, compare=False)
+    """The file it was read from, for messages about it."""
+
+    def profile(self, name: str) -> Profile | None:
+        """The profile of that name."""
+        return next((profile for profile in self.profiles if profile.name == name), None)
+
+    def host(self, name: str) -> Host | None:
+        """The host of that name."""
+        return next((host for host in self.hosts if host.name == name), None)
+
+    def subnet_of(self, address: int) -> Subnet | None:
+        """The subnet that contains the address."""
+        return next((subnet for subnet in self.dhcp.subnets if subnet.contains(address)), None)
+
+    def problem(self, key: str, wrong: str, right: str) -> Problem:
+        """A problem with a key like ``http.port``, found out later than loading; it knows its file and line."""
+        return self.source.problem(tuple(key.split(".")), wrong, right)
