@@ -29,9 +29,9 @@ _CONTROL = frozenset(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
 def normalise(raw: str) -> str | None:
     """The tree's spelling of a name as a client spelled it, or None when no file can have that name.
 
-    Leading slashes, ``//``, ``./`` and a trailing slash vanish (GRUB and pxelinux ask for both ``/x`` and ``x``); backslashes are slashes (Windows
-    loaders, shim). ``..`` is refused wherever it stands, also where it would stay inside. Bytes that are not UTF-8 come as
-    the surrogates of ``os.fsdecode`` and pass.
+    Leading slashes, ``//``, ``./`` and a trailing slash vanish (GRUB and pxelinux ask for both ``/x`` and ``x``); backslashes are
+    slashes (Windows loaders, shim). ``..`` is refused wherever it stands, also where it would stay inside. Bytes that are
+    not UTF-8 come as the surrogates of ``os.fsdecode`` and pass.
     """
     if _CONTROL.intersection(raw):
         return None
