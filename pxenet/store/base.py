@@ -7,6 +7,9 @@ from typing import Protocol
 
 from pxenet.model import Change, InstallRecord, Lease, SeenHost, Verdict
 
+MAX_HOSTS = 65536
+"""How many machines seen are kept: anybody on the wire can invent hardware addresses, and the list must not fill the disk."""
+
 
 class StoreError(Exception):
     """The store cannot be opened or read. The message says what is wrong, where, and what would be right."""
