@@ -1,0 +1,134 @@
+"""Telling people and machines what happens: one readable line per stage, or one JSON object per line.
+
+Keeps the latest events of each machine in a bounded ring, for those who ask later.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO
+
+from pxenet.events import KINDS, Event, Level, describe
+from pxenet.wire.text import address_text, mac_text
+
+RING = 64
+"""Events kept for each machine."""
+
+MACHINES = 4096
+"""Machines whose events are kept; the one that was silent longest goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event with its time and its machine's name, as kept and printed."""
+
+    at: float
+    name: str
+    event: Event
+
+
+class EventLog:
+    """The sink of all events. ``name_of`` gives a machine's configured name, or ""."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        as_json: bool,
+        name_of: Callable[[bytes, int], str],
+        clock: Callable[[], float] = time.time,
+        quiet: frozenset[str] = frozenset(),
+    ) -> None:
+        self._stream = stream
+        self._as_json = as_json
+        self._name_of = name_of
+        self._clock = clock
+        self._quiet = quiet
+        self._rings: OrderedDict[str, deque[Told]] = OrderedDict()
+
+    def __call__(self, event: Event) -> None:
+        """Keep ``event`` and print it."""
+        told = Told(self._clock(), self._name_of(event.mac, event.address), event)
+        self._keep(told)
+        if event.kind not in self._quiet:
+            self.line(as_json(told) if self._as_json else as_text(told))
+
+    def line(self, text: str) -> None:
+        """Print one line; a closed pipe at the other end must not stop the server."""
+        try:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):
+            self._stream = _Nowhere()
+
+    def say(self, text: str, **fields: object) -> None:
+        """Something about the server itself: a sentence for people, a record for machines."""
+        if self._as_json:
+            self.line(json.dumps({"at": round(self._clock(), 3), "kind": "server", "text": text} | fields, default=str))
+        else:
+            self.line(text)
+
+    def of(self, mac: bytes) -> list[Told]:
+        """The latest events of one machine, oldest first."""
+        return list(self._rings.get(mac.hex(), ()))
+
+    def _keep(self, told: Told) -> None:
+        key = told.event.mac.hex() or address_text(told.event.address)
+        ring = self._rings.setdefault(key, deque(maxlen=RING))
+        self._rings.move_to_end(key)
+        ring.append(told)
+        if len(self._rings) > MACHINES:
+            self._rings.popitem(last=False)
+
+
+class _Nowhere:
+    """Where lines go when nobody reads them any more."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None: ...
+
+
+def as_text(told: Told) -> str:
+    """``12:00:01 web01 52:54:00:12:34:56 10.0.0.9 has read …``, with the advice on a line of its own."""
+    sentence, advice = describe(told.event)
+    who = " ".join(part for part in (told.name, _mac(told.event), _address(told.event)) if part)
+    mark = "! " if KINDS[told.event.kind].level in (Level.WARNING, Level.ERROR) else ""
+    line = f"{time.strftime('%H:%M:%S', time.localtime(told.at))} {mark}{who or 'somebody'} {sentence}"
+    return printable(f"{line}\n         what to do: {advice}" if advice else line)
+
+
+def as_json(told: Told) -> str:
+    """The same as one JSON object: ``at``, ``kind``, ``level``, who, the sentence and its fields."""
+    sentence, advice = describe(told.event)
+    record: dict[str, object] = {
+        "at": round(told.at, 3),
+        "kind": told.event.kind,
+        "level": KINDS[told.event.kind].level.value,
+        "host": told.name,
+        "mac": _mac(told.event),
+        "address": _address(told.event),
+        "text": sentence,
+        "detail": dict(told.event.detail),
+    }
+    if advice:
+        record["advice"] = advice
+    return json.dumps(record, default=str)
+
+
+def printable(text: str) -> str:
+    """``text`` without control characters: names come from the network, and a terminal obeys escape sequences."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _mac(event: Event) -> str:
+    return mac_text(event.mac) if event.mac else ""
+
+
+def _address(event: Event) -> str:
+    return address_text(event.address) if event.address else ""

@@ -1,0 +1,21 @@
+"""Telling the service manager how we are: the readiness protocol of sd_notify(3), one datagram per message."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def notify(state: str) -> bool:
+    """Send e.g. ``READY=1`` or ``STOPPING=1``; False when nobody asked for it ($NOTIFY_SOCKET)."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path.startswith(("/", "@")):
+        return False
+    # A leading @ stands for the NUL of Linux's abstract namespace.
+    address = "\0" + path[1:] if path.startswith("@") else path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+        try:
+            manager.sendto(state.encode(), address)
+        except OSError:
+            return False
+    return True
