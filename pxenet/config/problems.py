@@ -1,6 +1,7 @@
 """What is wrong with a configuration, said so that it can be mended: file, line, key, what is wrong, what would be right.
 
-A key in a message is written like ``dhcp.subnet[1].pool``: entries of a list are counted from 1, and a host, profile or subnet is also named.
+A key in a message is written like ``dhcp.subnet[1].pool``: entries of a list are counted from 1, and a host, profile or subnet
+is also named.
 """
 
 from __future__ import annotations

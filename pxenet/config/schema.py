@@ -1,0 +1,263 @@
+"""Every key of the configuration, once: its type, its default and the sentence that ``pxenet check --defaults`` prints for it.
+
+The only module that knows pydantic models; what leaves this package are the plain values of ``settings``. ``examples`` holds the TOML
+value to show: for a key without a default an example of use, for one with a default the default as people write it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from pxenet.config import values
+from pxenet.config.settings import DhcpMode
+from pxenet.model import Loader, Platform
+
+Address = Annotated[int, BeforeValidator(values.address)]
+Addresses = Annotated[list[Address], BeforeValidator(values.as_list)]
+Network = Annotated[tuple[int, int], BeforeValidator(values.network)]
+Range = Annotated[tuple[int, int], BeforeValidator(values.address_range)]
+Ranges = Annotated[list[Range], BeforeValidator(values.as_list)]
+Texts = Annotated[list[str], BeforeValidator(values.as_list)]
+Duration = Annotated[float, BeforeValidator(values.duration)]
+Mac = Annotated[bytes, BeforeValidator(values.mac)]
+Uuid = Annotated[str, BeforeValidator(values.machine_uuid)]
+Url = Annotated[str, BeforeValidator(values.url)]
+Name = Annotated[str, BeforeValidator(values.name)]
+Domain = Annotated[str, BeforeValidator(values.domain)]
+Mode = Annotated[DhcpMode, BeforeValidator(values.choice(DhcpMode))]
+LoaderName = Annotated[Loader, BeforeValidator(values.choice(Loader))]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Variables = dict[str, object]
+
+
+class Section(BaseModel):
+    """A table of the configuration: unknown keys are errors, and nothing is guessed from a value of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, ser_json_bytes="base64")
+
+
+class LoaderKeys(Section):
+    """Which boot loader each kind of firmware is given."""
+
+    bios: LoaderName | None = Field(
+        default=None, description="x86 BIOS: pxelinux, lpxelinux or ipxe.", examples=["pxelinux"]
+    )
+    x64: LoaderName | None = Field(
+        default=None,
+        description="64-bit x86 UEFI: grub, shim (Secure Boot), ipxe or pxelinux (syslinux.efi).",
+        examples=["grub"],
+    )
+    ia32: LoaderName | None = Field(
+        default=None, description="32-bit x86 UEFI: grub, shim, ipxe or pxelinux.", examples=["grub"]
+    )
+    arm64: LoaderName | None = Field(
+        default=None, description="64-bit ARM UEFI: grub, shim or ipxe.", examples=["grub"]
+    )
+
+    def chosen(self) -> dict[Platform, Loader]:
+        """Those that are set."""
+        written = {platform: getattr(self, platform.value) for platform in Platform}
+        return {platform: loader for platform, loader in written.items() if loader is not None}
+
+
+class ServerKeys(Section):
+    """The server itself."""
+
+    interface: Texts = Field(
+        default_factory=list,
+        description="Interface to answer on, or a list of them. Unset: all that are up and have an IPv4 address, the loopback aside.",
+        examples=["eth0"],
+    )
+    address: Address | None = Field(
+        default=None,
+        description="Address that clients are told to load from. Unset: the interface's own.",
+        examples=["10.0.0.1"],
+    )
+    url: Url | None = Field(
+        default=None,
+        description="Base of all URLs given to clients. Unset: made of the address and http.port.",
+        examples=["http://10.0.0.1"],
+    )
+    user: str | None = Field(
+        default=None, description="User to become once the ports are bound. Unset: none.", examples=["pxenet"]
+    )
+    state: str | None = Field(
+        default=None,
+        description="Directory of leases and install states. Unset: /var/lib/pxenet for root, ~/.local/state/pxenet for others.",
+        examples=["/var/lib/pxenet"],
+    )
+    root: str | None = Field(
+        default=None,
+        description="Directory whose files are served as they are, by TFTP and HTTP. Unset: none.",
+        examples=["/srv/boot"],
+    )
+    workers: int = Field(default=1, ge=1, le=256, description="Processes that serve file contents.")
+
+
+class SubnetKeys(Section):
+    """A network and what its clients are told. Repeat it for each network."""
+
+    network: Network = Field(description="The network, as first address and prefix length.", examples=["10.0.0.0/24"])
+    pool: Ranges = Field(
+        default_factory=list,
+        description="Addresses to give out: a range or a list of ranges. Unset: only hosts with an address get one.",
+        examples=["10.0.0.100-10.0.0.200"],
+    )
+    router: Addresses = Field(default_factory=list, description="Default gateway, or a list.", examples=["10.0.0.254"])
+    dns: Addresses = Field(default_factory=list, description="Name server, or a list.", examples=["10.0.0.53"])
+    domain: Domain | None = Field(default=None, description="Domain name of the clients.", examples=["example.org"])
+    lease_time: Duration | None = Field(default=None, description="Unset: dhcp.lease_time.", examples=["12h"])
+    interface: str | None = Field(default=None, description="Only for clients on this interface.", examples=["eth0"])
+    next_server: Address | None = Field(
+        default=None,
+        description="Another TFTP server that clients load from. Unset: this server.",
+        examples=["10.0.0.2"],
+    )
+    mode: Mode | None = Field(default=None, description="server, proxy or off. Unset: dhcp.mode.", examples=["server"])
+    authoritative: bool | None = Field(default=None, description="Unset: dhcp.authoritative.", examples=[False])
+
+
+class DhcpKeys(Section):
+    """DHCP for all networks."""
+
+    mode: Mode | None = Field(
+        default=None,
+        description="server: give out addresses and boot files. proxy: boot files only, beside another DHCP server. off: "
+        "do not answer. Unset: server when a [[dhcp.subnet]] wants it, else proxy.",
+        examples=["proxy"],
+    )
+    port: Port = Field(default=67, description="UDP port of DHCP.")
+    proxy_port: Port = Field(default=4011, description="UDP port of ProxyDHCP.")
+    authoritative: bool = Field(
+        default=False,
+        description="Refuse (NAK) addresses that do not belong to the network: only where no other DHCP server answers.",
+    )
+    match_client_id: bool = Field(
+        default=False,
+        description="Know a client by option 61 rather than by its hardware address. Each stage of a boot then gets another address.",
+    )
+    lease_time: Duration = Field(
+        default=43200,
+        description='How long an address is given: seconds, "10m", "12h", "7d" or "infinite".',
+        examples=["12h"],
+    )
+
+
+class TftpKeys(Section):
+    """TFTP."""
+
+    port: Port = Field(default=69, description="UDP port of requests.")
+    max_blksize: int = Field(
+        default=1468, ge=8, le=65464, description="Largest block in bytes (RFC 2348). 1468 fits an Ethernet frame."
+    )
+    max_windowsize: int = Field(
+        default=16,
+        ge=1,
+        le=65535,
+        description="Most blocks sent without waiting (RFC 7440), to clients that ask for it.",
+    )
+    single_port: bool = Field(
+        default=False, description="Send files from the request port itself, for firewalls that do not follow TFTP."
+    )
+    allow_write: bool = Field(default=False, description="Let clients write files into server.root.")
+    ignore_case: bool = Field(default=False, description="Find files in whatever case they are asked for.")
+
+
+class HttpKeys(Section):
+    """HTTP."""
+
+    port: Port = Field(default=80, description="TCP port.")
+    tls_cert: str | None = Field(
+        default=None,
+        description="Certificate chain (PEM); with it HTTPS is spoken instead of HTTP.",
+        examples=["server.pem"],
+    )
+    tls_key: str | None = Field(default=None, description="Its private key (PEM).", examples=["server.key"])
+
+
+class BootKeys(Section):
+    """What machines boot."""
+
+    unknown: str = Field(
+        default="ignore",
+        description="Machines that no [[host]] names: ignore (no boot file), local (their disk), menu (of profiles), or a profile.",
+    )
+    max_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Starts of an installer without a reported end before the machine is stopped.",
+    )
+    loader: LoaderKeys = Field(default=LoaderKeys(), description="Boot loader for each kind of firmware.")
+
+
+class ProfileKeys(Section):
+    """Something to install or boot. Repeat it for each."""
+
+    name: Name = Field(description="By which hosts refer to it; part of its paths and URLs.", examples=["alma9"])
+    source: str | None = Field(
+        default=None, description="The install tree: a directory, which is served, or an URL.", examples=["/srv/alma9"]
+    )
+    kernel: str | None = Field(
+        default=None,
+        description="Kernel, relative to source or else to this file. Unset: the one of the install tree (.treeinfo, images/pxeboot).",
+        examples=["images/pxeboot/vmlinuz"],
+    )
+    initrd: Texts = Field(
+        default_factory=list,
+        description="Initial RAM disk, or a list. Unset together with kernel: the one beside that kernel.",
+        examples=["images/pxeboot/initrd.img"],
+    )
+    args: str = Field(default="", description="Kernel arguments, a template.", examples=["inst.text console=ttyS0"])
+    answer: str | None = Field(
+        default=None, description="Template of the answer file (kickstart).", examples=["alma9.ks"]
+    )
+    vars: Variables = Field(
+        default_factory=dict, description="Variables for templates.", examples=[{"packages": ["@core", "vim"]}]
+    )
+    loader: LoaderKeys = Field(default=LoaderKeys(), description="Boot loaders, where they differ from boot.loader.")
+
+
+class HostKeys(Section):
+    """A machine. Repeat it for each. One of mac, uuid and serial is needed."""
+
+    mac: Mac | None = Field(
+        default=None, description="Hardware address of the network card it boots from.", examples=["52:54:00:12:34:56"]
+    )
+    uuid: Uuid | None = Field(
+        default=None, description="SMBIOS UUID.", examples=["4c4c4544-0042-3510-8058-c7c04f4a4e32"]
+    )
+    serial: str | None = Field(default=None, description="SMBIOS serial number.", examples=["CN7475158R0123"])
+    name: Domain | None = Field(
+        default=None, description="Host name. Unset: made of what identifies it.", examples=["web01"]
+    )
+    profile: str | None = Field(
+        default=None, description="What it installs. Unset: it boots its disk.", examples=["alma9"]
+    )
+    address: Address | None = Field(
+        default=None, description="Its address, always. Unset: one of the pool.", examples=["10.0.0.11"]
+    )
+    vars: Variables = Field(
+        default_factory=dict,
+        description="Variables for templates, over those of the profile.",
+        examples=[{"disk": "sda"}],
+    )
+    loader: LoaderKeys = Field(default=LoaderKeys(), description="Boot loaders, where they differ from the profile's.")
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "server": ServerKeys,
+    "dhcp": DhcpKeys,
+    "dhcp.subnet": SubnetKeys,
+    "tftp": TftpKeys,
+    "http": HttpKeys,
+    "boot": BootKeys,
+    "profile": ProfileKeys,
+    "host": HostKeys,
+}
+"""The tables in the order in which they are shown."""
+
+LISTS = ("dhcp.subnet", "profile", "host")
+"""Those written with double brackets, once for each entry."""
