@@ -49,6 +49,8 @@ class Want:
     peer: bytes
     netascii: bool = False
     """Line ends shall be CR LF (RFC 764): the answer is converted content."""
+    local: int = 0
+    """The address of ours that the client asked: what rendered texts call the server; 0 when not known."""
 
 
 @dataclass(slots=True)
