@@ -328,10 +328,13 @@ def _take_lock(directory: Path) -> int:
 
 def _open_checked(directory: Path) -> sqlite3.Connection:
     database, marker = directory / DATABASE, directory / MARKER
-    if marker.exists() and not database.exists():
+    # A log without its database counts as a trace too: SQLite would replay it into the new, empty one.
+    traces = [path for path in (marker, directory / f"{DATABASE}-wal") if path.exists()]
+    if traces and not database.exists():
+        found = " and ".join(map(str, traces))
         raise StoreError(
-            f"{database} is missing, but {marker} says that a store was here: starting without it would install every machine again. "
-            f"Restore {DATABASE} from a backup; or, to begin anew with every machine armed, delete {marker}"
+            f"{database} is missing, but {found} says that a store was here: starting without it would install every machine "
+            f"again. Restore {DATABASE} from a backup; or, to begin anew with every machine armed, delete {found}"
         )
     # SQLite gives its -wal and -shm the mode of the database, so making it 0600 first covers all three.
     os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -427,5 +430,5 @@ def _unreadable(directory: Path, why: str) -> str:
     database, marker = directory / DATABASE, directory / MARKER
     return (
         f"{database} cannot be read ({why}). Restore it from a backup; or, to begin anew with every machine armed "
-        f"and thus installed again, move {database} away and delete {marker}"
+        f"and thus installed again, move {database} (with its -wal and -shm) away and delete {marker}"
     )

@@ -1,0 +1,389 @@
+"""The life of a machine, from new to installed, as one table; and who may move it.
+
+Knows what each piece of evidence proves. Must not know how evidence comes about (DHCP, transfers, callbacks over HTTP are the
+caller's), nor how records are stored: it says what must become durable, and is told the verdict.
+
+What the server sees moves a machine at once; the store follows, and a failed write is tried again. A machine's own report is
+different: the 200 promises that it will never be installed again, so its transition happens only when it is durable.
+
+Times are seconds since the epoch: they are stored, and must mean something after a restart.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from pxenet.engine.surface import NEVER
+from pxenet.events import Event
+from pxenet.model import InstallRecord, InstallState, Verdict
+
+DEFAULT_TIMEOUT_S = 4 * 3600.0
+"""A full server installation over a slow line takes an hour or two; one that takes four is stuck at a question."""
+
+DEFAULT_SETTLE_S = 2.0
+"""A DISCOVER this soon after the kernel is a late or repeated one of the same boot: no firmware resets and asks again so fast."""
+
+RETRY_S = 5.0
+"""How long after a failed write the record is offered to the store again."""
+
+MAX_REASON = 500
+"""Characters kept of what a machine says about its failure."""
+
+_REMEMBERED_GENERATIONS = 8
+"""Tokens of earlier armings that are still told "stale" rather than "unknown" after a restart."""
+
+
+class Evidence(enum.Enum):
+    """What can happen to a machine. The first six are seen by the server, the others said or decided."""
+
+    ASKED = "its firmware asks to boot again"
+    """A DISCOVER by firmware (classes PXEClient and HTTPClient, iPXE included); never by an operating system."""
+    OFFERED = "was offered a boot file"
+    LOADING = "read a boot loader whole"
+    BOOTED = "read the kernel whole"
+    ANSWERED = "read its answer file whole"
+    INSTALLING = "reads the repository"
+
+    REPORTED_INSTALLED = "reported the end"
+    REPORTED_FAILED = "reported a failure"
+    EXHAUSTED = "started the installer too often"
+    TIMED_OUT = "timed out"
+    REARMED = "was armed again"
+
+
+OBSERVABLE = frozenset(
+    {Evidence.ASKED, Evidence.OFFERED, Evidence.LOADING, Evidence.BOOTED, Evidence.ANSWERED, Evidence.INSTALLING}
+)
+"""What ``observe`` takes."""
+
+STATES = tuple(InstallState)
+
+
+def _table() -> Mapping[tuple[InstallState, Evidence], InstallState]:
+    """The whole life of a machine: from each state (column), by each evidence (row), to the state named; a dot stays."""
+    # fmt: off
+    rows = {
+        #                             new        offered    loading    booted     answered   installing installed failed
+        Evidence.ASKED:              (".",       ".",       ".",       "new",     "new",     "new",     ".",      "."),
+        Evidence.OFFERED:            ("offered", ".",       ".",       ".",       ".",       ".",       ".",      "."),
+        Evidence.LOADING:            ("loading", "loading", ".",       ".",       ".",       ".",       ".",      "."),
+        Evidence.BOOTED:             ("booted",  "booted",  "booted",  ".",       ".",       ".",       ".",      "."),
+        Evidence.ANSWERED:           ("answered",) * 4 +                         (".",       ".",       ".",      "."),
+        Evidence.INSTALLING:         ("installing",) * 5 +                                  (".",       ".",      "."),
+        Evidence.REPORTED_INSTALLED: ("installed",) * 6 +                                              (".",      "installed"),
+        Evidence.REPORTED_FAILED:    ("failed",) * 6 +                                                 (".",      "."),
+        Evidence.EXHAUSTED:          (".",       ".",       ".",       "failed",  "failed",  "failed",  ".",      "."),
+        Evidence.TIMED_OUT:          (".",       ".",       ".",       "failed",  "failed",  "failed",  ".",      "."),
+        Evidence.REARMED:            ("new",) * 8,
+    }
+    # fmt: on
+    return MappingProxyType(
+        {
+            (state, evidence): state if name == "." else InstallState(name)
+            for evidence, row in rows.items()
+            for state, name in zip(STATES, row, strict=True)
+        }
+    )
+
+
+TRANSITIONS = _table()
+"""(state, evidence) → state. Complete: what proves nothing leads back to the same state."""
+
+_UNDER_WAY = frozenset({InstallState.BOOTED, InstallState.ANSWERED, InstallState.INSTALLING})
+_ENDED = frozenset({InstallState.INSTALLED, InstallState.FAILED})
+_RANK = {state: rank for rank, state in enumerate(STATES)}
+
+
+class CallbackStatus(enum.Enum):
+    """What a callback is answered."""
+
+    ACCEPTED = "accepted"  # 200, once the changes are durable
+    UNKNOWN = "unknown"  # no such token
+    STALE = "stale"  # a token of an earlier arming, or a failure reported after the end
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackResult:
+    """The answer to a callback. With ``changes``, a 200 may leave only when every one of them is durable."""
+
+    status: CallbackStatus
+    key: str = ""
+    changes: tuple[InstallRecord, ...] = ()
+    events: tuple[Event, ...] = ()
+    """To be told now; what the transition itself has to tell comes from ``committed``."""
+    reason: str = ""
+    """Why it was refused, in words."""
+
+
+class Installs:
+    """The install states of all machines. See the module's text for when they move."""
+
+    def __init__(
+        self,
+        records: Iterable[InstallRecord],
+        secret: bytes,
+        *,
+        max_attempts: int = 3,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        settle_s: float = DEFAULT_SETTLE_S,
+        keys: Iterable[str] = (),
+    ) -> None:
+        """``records`` as stored; ``keys`` of the configured machines, whose tokens are to be known before they show themselves."""
+        self._secret = secret
+        self._max_attempts = max_attempts
+        self._timeout_s = timeout_s
+        self._settle_s = settle_s
+        self._records: dict[str, InstallRecord] = {}
+        # Token → (key, generation). Looking a guess up in a dictionary compares whole strings only after a keyed hash of all of it has
+        # matched, so the time it takes says nothing about how much of the guess is right; no constant-time compare is needed.
+        self._tokens: dict[str, tuple[str, int]] = {}
+        self._token_of: dict[str, str] = {}
+        # Machines under way in the order of since_at: all have the same time-out, so the first is always due first.
+        self._under_way: dict[str, None] = {}
+        # Reports whose commit is on its way: the record they lead to, and how many commits carry it.
+        self._reports: dict[str, tuple[InstallRecord, int]] = {}
+        self._unwritten: dict[str, float] = {}
+        for record in sorted(records, key=lambda r: r.since_at):
+            self._records[record.key] = record
+            for generation in range(max(1, record.generation - _REMEMBERED_GENERATIONS), record.generation):
+                self._tokens[self._make_token(record.key, generation)] = (record.key, generation)
+            self.token(record.key)
+            self._watch(record)
+        for key in keys:
+            self.token(key)
+
+    def record(self, key: str) -> InstallRecord | None:
+        """Where a machine stands; None: never seen."""
+        return self._records.get(key)
+
+    def records(self) -> list[InstallRecord]:
+        """All of them."""
+        return list(self._records.values())
+
+    def armed(self, key: str) -> bool:
+        """The machine is to be installed: it has neither reported the end nor failed. One never seen is armed."""
+        record = self._records.get(key)
+        return record is None or record.state not in _ENDED
+
+    def token(self, key: str) -> str:
+        """The machine's secret name in URLs, 32 hex digits; another one each time it is armed."""
+        token = self._token_of.get(key)
+        if token is None:
+            generation = self._current(key).generation
+            token = self._token_of[key] = self._make_token(key, generation)
+            self._tokens[token] = (key, generation)
+        return token
+
+    def key_of(self, token: str) -> str | None:
+        """Whose current token this is; None for stale and unknown ones."""
+        key, generation = self._tokens.get(token, ("", 0))
+        return key if key and generation == self._current(key).generation else None
+
+    def observe(
+        self, key: str, evidence: Evidence, profile: str, now: float
+    ) -> tuple[list[InstallRecord], list[Event]]:
+        """Take what the server saw; the machine moves at once. Most evidence proves nothing new and returns nothing.
+
+        ``evidence`` is one of :data:`OBSERVABLE`, ``profile`` the name of what it boots, or empty.
+        """
+        if evidence not in OBSERVABLE:
+            raise ValueError(f"{evidence} is not something that can be observed")
+        if key in self._reports:
+            return [], []  # the report on its way to the disk settles it, and must not be overtaken by an older state
+        before = self._current(key)
+        if evidence is Evidence.ASKED and before.state in _UNDER_WAY:
+            if 0 <= now - before.since_at < self._settle_s:
+                return [], []
+            if before.attempts >= self._max_attempts:
+                evidence = Evidence.EXHAUSTED
+        why = evidence.value
+        if evidence is Evidence.EXHAUSTED:
+            why = f"started the installer {before.attempts} times and never reported the end"
+        after = _moved(before, evidence, now, profile=profile, reason=why)
+        if after is before:
+            return [], []
+        return [self._put(after)], [self._told(before, after, evidence, why)]
+
+    def callback(self, token: str, outcome: str, reason: str, now: float) -> CallbackResult:
+        """A machine reports: ``outcome`` is "installed" or "failed", ``reason`` its own words, or empty.
+
+        Nothing has happened yet when this returns: the transition is made by ``committed`` with the verdict ``DURABLE``. A report
+        that says nothing new is accepted without changes. Any other outcome is a ValueError.
+        """
+        evidence = _OUTCOMES.get(outcome)
+        if evidence is None:
+            raise ValueError(f"{outcome!r} is not an outcome; a machine reports installed or failed")
+        key, generation = self._tokens.get(token, ("", 0))
+        if not key:
+            return _refused(CallbackStatus.UNKNOWN, "", "no machine has this token")
+        before, carried = self._reports.get(key, (self._current(key), 0))
+        if generation != before.generation:
+            return _refused(CallbackStatus.STALE, key, "its token is from before the machine was armed again")
+        if evidence is Evidence.REPORTED_FAILED and before.state is InstallState.INSTALLED:
+            return _refused(CallbackStatus.STALE, key, "it says failed, but has reported installed before")
+        after = _moved(before, evidence, now, reason=reason[:MAX_REASON] or evidence.value)
+        if after is before and not carried:
+            return CallbackResult(CallbackStatus.ACCEPTED, key)
+        self._reports[key] = (after, carried + 1 if after is before else 1)
+        self._under_way.pop(key, None)  # it does not time out while its report is being written
+        return CallbackResult(CallbackStatus.ACCEPTED, key, (after,))
+
+    def rearm(self, key: str, now: float) -> tuple[list[InstallRecord], list[Event]]:
+        """Arm a machine again: an explicit act of a person, to be confirmed to them only when durable. Old tokens are stale."""
+        before = self._current(key)
+        after = replace(
+            _moved(before, Evidence.REARMED, now), generation=before.generation + 1, attempts=0, reason="", since_at=now
+        )
+        self._reports.pop(key, None)
+        self._token_of.pop(key, None)
+        self._put(after)
+        self.token(key)
+        return [after], [self._told(before, after, Evidence.REARMED, Evidence.REARMED.value)]
+
+    def committed(self, change: InstallRecord, verdict: Verdict, now: float) -> list[Event]:
+        """The fate of a change that this class asked to make durable.
+
+        A report takes effect here, or with a failed write not at all: the machine stays where it was and its callback is to be
+        answered 503, so that it tries again. Other changes that could not be written are offered again by ``tick``.
+        """
+        key = change.key
+        before = self._current(key)
+        self._settle_report(change)
+        if verdict is not Verdict.DURABLE:
+            if before == change:  # else a newer record is on its way and has a verdict of its own
+                self._unwritten.setdefault(key, now + RETRY_S)
+            return []
+        if before == change:
+            self._unwritten.pop(key, None)
+        if not self._is_news(before, change):
+            return []
+        self._put(change)
+        self._unwritten.pop(key, None)  # what the store had missed is overwritten by this
+        return [self._told(before, change, _EVIDENCE_OF[change.state], change.reason)]
+
+    def tick(self, now: float) -> tuple[list[InstallRecord], list[Event]]:
+        """Fail what has been under way for too long, and offer again what could not be written."""
+        changes: list[InstallRecord] = []
+        events: list[Event] = []
+        while self._under_way and self._first_due() <= now:
+            key = next(iter(self._under_way))
+            before = self._records[key]
+            why = f"timed out: {before.state.value} for {_hours(self._timeout_s)}"
+            after = self._put(_moved(before, Evidence.TIMED_OUT, now, reason=why))
+            changes.append(after)
+            events.append(self._told(before, after, Evidence.TIMED_OUT, why))
+        for key in [key for key, due in self._unwritten.items() if due <= now]:
+            if key in self._reports:
+                self._unwritten[key] = now + RETRY_S
+            else:
+                del self._unwritten[key]
+                changes.append(self._records[key])
+        return changes, events
+
+    def deadline(self) -> float:
+        """When ``tick`` is next needed."""
+        return min(self._first_due(), min(self._unwritten.values(), default=NEVER))
+
+    def _settle_report(self, change: InstallRecord) -> None:
+        """One of the commits that carry this report is done, well or badly."""
+        report, carried = self._reports.get(change.key, (None, 0))
+        if report != change:
+            return
+        if carried > 1:
+            self._reports[change.key] = (change, carried - 1)
+        else:
+            del self._reports[change.key]
+            self._watch(self._current(change.key))
+
+    @staticmethod
+    def _is_news(before: InstallRecord, change: InstallRecord) -> bool:
+        """A durable report that has not taken effect yet; an earlier arming's, or one overtaken by "installed", never will."""
+        return (
+            change.state in _ENDED
+            and change.generation == before.generation
+            and before.state is not InstallState.INSTALLED
+            and before != change
+        )
+
+    def _first_due(self) -> float:
+        for key in self._under_way:
+            return self._records[key].since_at + self._timeout_s
+        return NEVER
+
+    def _current(self, key: str) -> InstallRecord:
+        return self._records.get(key) or InstallRecord(key, InstallState.NEW)
+
+    def _make_token(self, key: str, generation: int) -> str:
+        return hmac.new(self._secret, f"{key}|{generation}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def _put(self, record: InstallRecord) -> InstallRecord:
+        self._records[record.key] = record
+        self._watch(record)
+        return record
+
+    def _watch(self, record: InstallRecord) -> None:
+        self._under_way.pop(record.key, None)
+        if record.state in _UNDER_WAY:
+            self._under_way[record.key] = None
+
+    def _told(self, before: InstallRecord, after: InstallRecord, evidence: Evidence, why: str) -> Event:
+        detail = {
+            "key": after.key,
+            "state": after.state.value,
+            "before": before.state.value,
+            "why": why,
+            "profile": after.profile,
+            "attempts": after.attempts,
+            "callback": f"installed/{self.token(after.key)}",
+        }
+        return Event(_KIND_OF.get(evidence, "install.state"), _mac_of(after.key), 0, detail)
+
+
+_OUTCOMES = {"installed": Evidence.REPORTED_INSTALLED, "failed": Evidence.REPORTED_FAILED}
+_EVIDENCE_OF = {InstallState.INSTALLED: Evidence.REPORTED_INSTALLED, InstallState.FAILED: Evidence.REPORTED_FAILED}
+_KIND_OF = {
+    Evidence.REPORTED_INSTALLED: "install.installed",
+    Evidence.REPORTED_FAILED: "install.failed",
+    Evidence.TIMED_OUT: "install.failed",
+    Evidence.EXHAUSTED: "install.stopped",
+}
+
+
+def _moved(
+    before: InstallRecord, evidence: Evidence, now: float, *, profile: str = "", reason: str = ""
+) -> InstallRecord:
+    """The record after ``evidence``; the very same object when that proves nothing new. States that were skipped count as passed."""
+    state = TRANSITIONS[before.state, evidence]
+    if state is before.state:
+        return before
+    started = _RANK[before.state] < _RANK[InstallState.BOOTED] <= _RANK[state] and state is not InstallState.FAILED
+    return replace(
+        before,
+        state=state,
+        profile=profile or before.profile,
+        attempts=before.attempts + started,
+        since_at=now,
+        reason=reason if state is InstallState.FAILED else "",
+    )
+
+
+def _refused(status: CallbackStatus, key: str, why: str) -> CallbackResult:
+    event = Event("install.callback_refused", _mac_of(key), 0, {"key": key, "why": why})
+    return CallbackResult(status, key, (), (event,), why)
+
+
+def _mac_of(key: str) -> bytes:
+    """The hardware address in a host's key; empty for hosts known by other marks."""
+    try:
+        return bytes.fromhex(key.replace(":", ""))
+    except ValueError:
+        return b""
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"
