@@ -23,6 +23,7 @@ from pxenet.config.settings import (
     Tftp,
     Unknown,
 )
+from pxenet.config.start import start_problems
 
 __all__ = [
     "DEFAULT_LOADERS",
@@ -42,6 +43,7 @@ __all__ = [
     "defaults",
     "from_text",
     "load",
+    "start_problems",
 ]
 
 

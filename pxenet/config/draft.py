@@ -60,6 +60,10 @@ class Draft:
     profiles: list[Entry[ProfileKeys]] = field(default_factory=list)
     hosts: list[Entry[HostKeys]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+    """What is allowed but perhaps not meant."""
+    left_out: set[Key] = field(default_factory=set)
+    """Keys whose values could not be used: to miss them is no second fault."""
     profile_names: tuple[str, ...] = ()
     """Of all profiles, also those with problems: a host that names one of these names no unknown profile."""
     whole: bool = True
@@ -68,6 +72,10 @@ class Draft:
     def report(self, key: Key, wrong: str, right: str = "") -> None:
         """Note a problem."""
         self.problems.append(self.source.problem(key, wrong, right))
+
+    def note(self, key: Key, wrong: str, right: str = "") -> None:
+        """Note something that is allowed."""
+        self.notes.append(self.source.problem(key, wrong, right))
 
 
 def parse(text: str, file: str) -> Draft:
@@ -160,6 +168,7 @@ def _validated(draft: Draft, key: Key, raw: dict[str, object], model: type[Table
         faults = error.errors(include_url=False)
     for fault in faults:
         draft.problems.append(_problem(draft.source, key, fault, model))
+        draft.left_out.add((*key, fault["loc"][0]))
     usable = {name: value for name, value in raw.items() if name not in {fault["loc"][0] for fault in faults}}
     try:
         return model.model_validate(usable)

@@ -1,12 +1,146 @@
-"""Reads a configuration: TOML text → schema → settings."""
+"""Reads a configuration: TOML text → draft → rules → settings, with the paths resolved and the files looked at."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
-from pxenet.config.settings import Settings
+from pxenet.config import rules
+from pxenet.config.draft import Draft, Entry, parse
+from pxenet.config.paths import absolute, default_state
+from pxenet.config.problems import ConfigError, Key
+from pxenet.config.profiles import ProfileReader, unreadable
+from pxenet.config.schema import HostKeys, SubnetKeys
+from pxenet.config.settings import (
+    DEFAULT_LOADERS,
+    Boot,
+    Dhcp,
+    DhcpMode,
+    Http,
+    ProfileTree,
+    Server,
+    Settings,
+    Subnet,
+    Tftp,
+    Unknown,
+)
+from pxenet.model import Host, Profile
 
 
 def read(text: str, base: Path, file: str) -> Settings:
-    """The settings of a TOML text. Raises :class:`ConfigError` with every problem found."""
-    raise NotImplementedError
+    """The settings of a TOML text. Raises :class:`ConfigError` with every problem found, in the order of the file."""
+    draft = parse(text, file)
+    rules.check(draft)
+    profiles, trees = _profiles(draft, base)
+    settings = Settings(
+        server=_server(draft, base),
+        dhcp=_dhcp(draft),
+        tftp=Tftp(**draft.tftp.model_dump()),
+        http=Http(
+            draft.http.port,
+            _readable(draft, ("http", "tls_cert"), draft.http.tls_cert, base),
+            _readable(draft, ("http", "tls_key"), draft.http.tls_key, base),
+        ),
+        boot=_boot(draft),
+        profiles=profiles,
+        trees=MappingProxyType(trees),
+        hosts=tuple(_host(entry) for entry in draft.hosts),
+        notes=tuple(draft.notes),
+        source=draft.source,
+    )
+    if draft.problems:
+        raise ConfigError(sorted(draft.problems, key=lambda problem: problem.line or 0))
+    return settings
+
+
+def _server(draft: Draft, base: Path) -> Server:
+    keys = draft.server
+    root = _readable(draft, ("server", "root"), keys.root, base, directory=True)
+    state = default_state() if keys.state is None else absolute(keys.state, base)
+    if state.exists() and not state.is_dir():
+        draft.report(
+            ("server", "state"), f"{state} is not a directory", "name a directory; it is made when it does not exist"
+        )
+    return Server(tuple(keys.interface), keys.address, keys.url, keys.user, state, root, keys.workers)
+
+
+def _readable(draft: Draft, key: Key, text: str | None, base: Path, directory: bool = False) -> Path | None:
+    """The path a key names, once it is seen that it can be read."""
+    if text is None:
+        return None
+    path = absolute(text, base)
+    reason = unreadable(path, directory)
+    if reason is not None:
+        draft.report(key, f"{path} {reason}", f"name a {'directory' if directory else 'file'} that can be read")
+    return path
+
+
+def _dhcp(draft: Draft) -> Dhcp:
+    keys = draft.dhcp
+    mode = rules.dhcp_mode(draft)
+    subnets = tuple(_subnet(draft, entry, mode) for entry in draft.subnets)
+    return Dhcp(mode, keys.port, keys.proxy_port, keys.authoritative, keys.match_client_id, keys.lease_time, subnets)
+
+
+def _subnet(draft: Draft, entry: Entry[SubnetKeys], mode: DhcpMode) -> Subnet:
+    keys = entry.keys
+    network, prefix = keys.network
+    return Subnet(
+        network=network,
+        prefix=prefix,
+        pools=tuple(keys.pool),
+        routers=tuple(keys.router),
+        dns=tuple(keys.dns),
+        domain=keys.domain or "",
+        lease_s=draft.dhcp.lease_time if keys.lease_time is None else keys.lease_time,
+        interface=keys.interface,
+        next_server=keys.next_server,
+        mode=keys.mode or mode,
+        authoritative=draft.dhcp.authoritative if keys.authoritative is None else keys.authoritative,
+    )
+
+
+def _boot(draft: Draft) -> Boot:
+    keys = draft.boot
+    unknown: Unknown | str = Unknown(keys.unknown) if keys.unknown in rules.RESERVED_NAMES else keys.unknown
+    loaders = MappingProxyType({**DEFAULT_LOADERS, **keys.loader.chosen()})
+    return Boot(unknown, keys.max_attempts, loaders)
+
+
+def _profiles(draft: Draft, base: Path) -> tuple[tuple[Profile, ...], dict[str, ProfileTree]]:
+    profiles, trees = [], {}
+    for entry in draft.profiles:
+        report, note = (partial(_tell, tell, entry.key) for tell in (draft.report, draft.note))
+        profile, tree = ProfileReader(entry.keys, base, report, note).read()
+        profiles.append(profile)
+        trees[profile.name] = tree
+    return tuple(profiles), trees
+
+
+def _tell(tell: Callable[[Key, str, str], None], key: Key, name: str, wrong: str, right: str) -> None:
+    tell((*key, name), wrong, right)
+
+
+def _host(entry: Entry[HostKeys]) -> Host:
+    keys = entry.keys
+    return Host(
+        name=keys.name or _made_name(keys),
+        mac=keys.mac,
+        uuid=keys.uuid,
+        serial=keys.serial,
+        profile=keys.profile,
+        address=keys.address,
+        vars=MappingProxyType(dict(keys.vars)),
+        loaders=MappingProxyType(keys.loader.chosen()),
+    )
+
+
+def _made_name(keys: HostKeys) -> str:
+    """A host name for a machine that was given none, from what identifies it."""
+    if keys.mac is not None:
+        return f"host-{keys.mac.hex()}"
+    identity = keys.uuid or keys.serial or ""
+    return "host-" + re.sub(r"[^A-Za-z0-9]+", "-", identity).strip("-").lower()

@@ -27,7 +27,11 @@ Url = Annotated[str, BeforeValidator(values.url)]
 Name = Annotated[str, BeforeValidator(values.name)]
 Domain = Annotated[str, BeforeValidator(values.domain)]
 Mode = Annotated[DhcpMode, BeforeValidator(values.choice(DhcpMode))]
-LoaderName = Annotated[Loader, BeforeValidator(values.choice(Loader))]
+BiosLoader = Annotated[Loader, BeforeValidator(values.choice(Loader, Loader.PXELINUX, Loader.LPXELINUX, Loader.IPXE))]
+X86EfiLoader = Annotated[
+    Loader, BeforeValidator(values.choice(Loader, Loader.GRUB, Loader.SHIM, Loader.IPXE, Loader.PXELINUX))
+]
+ArmEfiLoader = Annotated[Loader, BeforeValidator(values.choice(Loader, Loader.GRUB, Loader.SHIM, Loader.IPXE))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Variables = dict[str, object]
 
@@ -41,18 +45,18 @@ class Section(BaseModel):
 class LoaderKeys(Section):
     """Which boot loader each kind of firmware is given."""
 
-    bios: LoaderName | None = Field(
+    bios: BiosLoader | None = Field(
         default=None, description="x86 BIOS: pxelinux, lpxelinux or ipxe.", examples=["pxelinux"]
     )
-    x64: LoaderName | None = Field(
+    x64: X86EfiLoader | None = Field(
         default=None,
         description="64-bit x86 UEFI: grub, shim (Secure Boot), ipxe or pxelinux (syslinux.efi).",
         examples=["grub"],
     )
-    ia32: LoaderName | None = Field(
+    ia32: X86EfiLoader | None = Field(
         default=None, description="32-bit x86 UEFI: grub, shim, ipxe or pxelinux.", examples=["grub"]
     )
-    arm64: LoaderName | None = Field(
+    arm64: ArmEfiLoader | None = Field(
         default=None, description="64-bit ARM UEFI: grub, shim or ipxe.", examples=["grub"]
     )
 

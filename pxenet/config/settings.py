@@ -171,6 +171,8 @@ class Settings:
     trees: Mapping[str, ProfileTree] = field(default_factory=lambda: MappingProxyType({}))
     """By profile name; one for each profile."""
     hosts: tuple[Host, ...] = ()
+    notes: tuple[Problem, ...] = ()
+    """What is allowed but perhaps not meant; for ``check`` to say."""
     source: Source = field(default_factory=Source, compare=False)
     """The file it was read from, for messages about it."""
 

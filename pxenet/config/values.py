@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from pxenet.wire.text import address_text, parse_address
+
 Choice = TypeVar("Choice", bound=enum.Enum)
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -46,11 +48,6 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def address_text(address: int) -> str:
-    """10.0.0.1"""
-    return str(ipaddress.IPv4Address(address))
-
-
 def as_list(value: object) -> object:
     """One value, or a list of them, as a list."""
     return value if isinstance(value, list) else [value]
@@ -59,7 +56,7 @@ def as_list(value: object) -> object:
 def address(value: object) -> int:
     """An IPv4 address."""
     try:
-        return int(ipaddress.IPv4Address(_text(value)))
+        return parse_address(_text(value))
     except ValueError:
         raise BadValueError(
             f"{shown(value)} is not an IPv4 address", 'write four numbers from 0 to 255, e.g. "10.0.0.1"'
@@ -87,8 +84,8 @@ def address_range(value: object) -> tuple[int, int]:
     """``10.0.0.100-10.0.0.200`` → (first, last); a single address is a range of one."""
     first, dash, last = _text(value).partition("-")
     try:
-        low = int(ipaddress.IPv4Address(first.strip()))
-        high = int(ipaddress.IPv4Address(last.strip())) if dash else low
+        low = parse_address(first.strip())
+        high = parse_address(last.strip()) if dash else low
     except ValueError:
         raise BadValueError(
             f"{shown(value)} is not a range of addresses", 'write "first-last", e.g. "10.0.0.100-10.0.0.200"'
@@ -179,14 +176,15 @@ def domain(value: object) -> str:
     return text
 
 
-def choice(kind: type[Choice]) -> Callable[[object], Choice]:
-    """Values of an enumeration, by what they are called in a configuration."""
+def choice(kind: type[Choice], *allowed: Choice) -> Callable[[object], Choice]:
+    """Values of an enumeration (or of ``allowed`` among them), by what they are called in a configuration."""
+    members = allowed or tuple(kind)
 
     def convert(value: object) -> Choice:
-        for member in kind:
+        for member in members:
             if member.value == value:
                 return member
-        known = ", ".join(f'"{member.value}"' for member in kind)
+        known = ", ".join(f'"{member.value}"' for member in members)
         raise BadValueError(f"{shown(value)} is none of the choices", f"write one of {known}")
 
     return convert
