@@ -95,6 +95,7 @@ KINDS: dict[str, Kind] = {
     "http.missing": Kind(Level.INFO, "asked for {path}: {status}"),
     "http.denied": Kind(Level.WARNING, "asked for {path}, refused: {why}"),
     "http.broken": Kind(Level.INFO, "closed the connection in the middle of {path}"),
+    "http.changed": Kind(Level.WARNING, "could not be sent {path}: {why}", "replace files by renaming, not in place"),
     # Life of a machine
     "install.state": Kind(Level.NOTICE, "is now {state} (was {before}; {why})"),
     "install.installed": Kind(Level.NOTICE, "reports: installed. It boots its own disk from now on"),
