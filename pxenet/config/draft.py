@@ -88,7 +88,8 @@ def parse(text: str, file: str) -> Draft:
         subnets = dhcp.get("subnet", [])
         data["dhcp"] = {name: value for name, value in dhcp.items() if name != "subnet"}
     for name in data.keys() - {section for section in SECTIONS if "." not in section}:
-        draft.report((name,), "no such table", _unknown_table(name, data[name]))
+        is_table = isinstance(data[name], dict | list)
+        draft.report((name,), "no such table" if is_table else "no such key", _unknown_table(name, data[name]))
     draft.server = _table(draft, ("server",), data, ServerKeys)
     draft.dhcp = _table(draft, ("dhcp",), data, DhcpKeys)
     draft.tftp = _table(draft, ("tftp",), data, TftpKeys)

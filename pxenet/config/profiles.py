@@ -155,7 +155,7 @@ class ProfileReader:
         if source_dir is not None and path.is_relative_to(source_dir):
             self._must_read(key, path)
             return self._below_source(source_dir, str(path.relative_to(source_dir)))
-        hint = f"{text} is neither in {source_dir} nor " if source_dir is not None and not os.path.isabs(text) else ""
+        hint = f"{text} is not in {source_dir}, and " if source_dir is not None and not os.path.isabs(text) else ""
         self._must_read(key, path, hint)
         return self._outside(path)
 

@@ -112,15 +112,23 @@ class SubnetKeys(Section):
     router: Addresses = Field(default_factory=list, description="Default gateway, or a list.", examples=["10.0.0.254"])
     dns: Addresses = Field(default_factory=list, description="Name server, or a list.", examples=["10.0.0.53"])
     domain: Domain | None = Field(default=None, description="Domain name of the clients.", examples=["example.org"])
-    lease_time: Duration | None = Field(default=None, description="Unset: dhcp.lease_time.", examples=["12h"])
+    lease_time: Duration | None = Field(
+        default=None, description="How long an address is given here. Unset: dhcp.lease_time.", examples=["12h"]
+    )
     interface: str | None = Field(default=None, description="Only for clients on this interface.", examples=["eth0"])
     next_server: Address | None = Field(
         default=None,
         description="Another TFTP server that clients load from. Unset: this server.",
         examples=["10.0.0.2"],
     )
-    mode: Mode | None = Field(default=None, description="server, proxy or off. Unset: dhcp.mode.", examples=["server"])
-    authoritative: bool | None = Field(default=None, description="Unset: dhcp.authoritative.", examples=[False])
+    mode: Mode | None = Field(
+        default=None,
+        description="How this network is answered: server, proxy or off. Unset: dhcp.mode.",
+        examples=["server"],
+    )
+    authoritative: bool | None = Field(
+        default=None, description="Refuse foreign addresses here. Unset: dhcp.authoritative.", examples=[False]
+    )
 
 
 class DhcpKeys(Section):
