@@ -6,9 +6,11 @@ without a file needs neither.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pxenet.config.paths import default_state
+from pxenet.config.paths import absolute, default_state, unreadable
 from pxenet.config.problems import ConfigError, Problem, Source
 from pxenet.config.settings import (
     DEFAULT_LOADERS,
@@ -44,6 +46,7 @@ __all__ = [
     "from_text",
     "load",
     "start_problems",
+    "with_options",
 ]
 
 
@@ -67,3 +70,17 @@ def from_text(text: str, base: Path, *, file: str = "") -> Settings:
 def defaults() -> Settings:
     """What holds without a configuration: ProxyDHCP on all interfaces, no addresses given out, nobody installed."""
     return Settings(server=Server(state=default_state()))
+
+
+def with_options(settings: Settings, interfaces: Sequence[str] = (), root: Path | None = None) -> Settings:
+    """The settings with what a command line says in place of ``server.interface`` and ``server.root``. Raises :class:`ConfigError`."""
+    server = settings.server
+    if interfaces:
+        server = replace(server, interfaces=tuple(interfaces))
+    if root is not None:
+        path = absolute(str(root), Path.cwd())
+        reason = unreadable(path, directory=True)
+        if reason is not None:
+            raise ConfigError([Problem("", None, "--root", f"{path} {reason}", "name a directory that can be read")])
+        server = replace(server, root=path)
+    return replace(settings, server=server)

@@ -1,8 +1,9 @@
-"""Where things are on disk: paths relative to the configuration file, and where state is kept when nobody says."""
+"""Where things are on disk: paths relative to the configuration file, what can be read, where state is kept when nobody says."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -17,3 +18,17 @@ def default_state() -> Path:
         return Path("/var/lib/pxenet")
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return Path(home) / "pxenet"
+
+
+def unreadable(path: Path, directory: bool = False) -> str | None:
+    """Why a file (or directory) cannot be read, in words that follow its path; None when it can."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return {"FileNotFoundError": "does not exist"}.get(type(error).__name__, f"cannot be read: {error.strerror}")
+    if directory and not stat.S_ISDIR(mode):
+        return "is not a directory"
+    if not directory and not stat.S_ISREG(mode):
+        return "is a directory" if stat.S_ISDIR(mode) else "is not a file"
+    allowed = os.access(path, os.R_OK | (os.X_OK if directory else 0))
+    return None if allowed else "may not be read by this user"

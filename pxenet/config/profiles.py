@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
-from pxenet.config.paths import absolute
+from pxenet.config.paths import absolute, unreadable
 from pxenet.config.schema import ProfileKeys
 from pxenet.config.settings import ProfileTree
 from pxenet.config.trees import BootFiles, find_boot_files, is_debian_medium
@@ -26,20 +25,6 @@ URL_SCHEMES = ("http://", "https://", "ftp://", "nfs:", "nfs4:")
 
 OUTSIDE = "boot-files"
 """Directory of the profile's part of the tree for files that are not below its source."""
-
-
-def unreadable(path: Path, directory: bool = False) -> str | None:
-    """Why a file (or directory) cannot be read, in words that follow its path; None when it can."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        return {"FileNotFoundError": "does not exist"}.get(type(error).__name__, f"cannot be read: {error.strerror}")
-    if directory and not stat.S_ISDIR(mode):
-        return "is not a directory"
-    if not directory and not stat.S_ISREG(mode):
-        return "is a directory" if stat.S_ISDIR(mode) else "is not a file"
-    allowed = os.access(path, os.R_OK | (os.X_OK if directory else 0))
-    return None if allowed else "may not be read by this user"
 
 
 class ProfileReader:

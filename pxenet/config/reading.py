@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from pxenet.config import rules
 from pxenet.config.draft import Draft, Entry, parse
-from pxenet.config.paths import absolute, default_state
+from pxenet.config.paths import absolute, default_state, unreadable
 from pxenet.config.problems import ConfigError, Key
-from pxenet.config.profiles import ProfileReader, unreadable
+from pxenet.config.profiles import ProfileReader
 from pxenet.config.schema import HostKeys, SubnetKeys
 from pxenet.config.settings import (
     DEFAULT_LOADERS,

@@ -128,7 +128,7 @@ DEFAULT_LOADERS: Mapping[Platform, Loader] = MappingProxyType(
 """One loader per platform that every distribution packages."""
 
 
-class Unknown(enum.Enum):
+class Unknown(enum.StrEnum):
     """What a machine gets that no ``[[host]]`` names, besides a profile; the values are what a configuration says."""
 
     IGNORE = "ignore"  # no boot file: its firmware goes on as if we were not there
