@@ -354,7 +354,6 @@ def _connect(directory: Path) -> sqlite3.Connection:
     uri = f"{(directory / DATABASE).absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     except BaseException:
         connection.close()
@@ -368,6 +367,7 @@ def _check_schema(directory: Path, connection: sqlite3.Connection, *, fresh: boo
     )
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if empty and fresh:
+        _use_log(directory, connection)
         _create(connection)
         return
     if empty:
@@ -384,7 +384,18 @@ def _check_schema(directory: Path, connection: sqlite3.Connection, *, fresh: boo
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
         raise StoreError(_unreadable(directory, str(problem)))
-    _read_secret(connection)
+    for table in _TABLES:
+        connection.execute(f"{table.select} LIMIT 0")  # raises when table or column is missing
+    _use_log(directory, connection)
+
+
+def _use_log(directory: Path, connection: sqlite3.Connection) -> None:
+    """Switch to WAL, which the file keeps. Only after looking at it: this writes, and a stray database is not ours to change."""
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise StoreError(
+            f"{directory}: SQLite cannot keep a write-ahead log here (it stays in mode {mode}); use a local disk"
+        )
 
 
 def _create(connection: sqlite3.Connection) -> None:
