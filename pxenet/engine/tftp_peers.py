@@ -1,0 +1,107 @@
+"""Which transfer a packet belongs to: by our port and the peer's address and port (RFC 1350 §4), and which port the next one takes.
+
+Knows sessions by their peer, port and freshness alone. Memory is bounded: two transfers per peer, and of peers that are gone a limited,
+expiring memory of the last port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pxenet.engine.tftp_session import Session
+
+REMEMBERED = 8192
+"""Peers in one generation of the memory of those that are gone; there are two generations."""
+
+
+class Peers:
+    """All sessions of a server."""
+
+    __slots__ = ("_before", "_by_port", "_current", "_gone", "_gone_before", "_ports", "_turn")
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = tuple(ports)
+        self._turn = 0
+        self._by_port: dict[int, dict[bytes, Session]] = {port: {} for port in self._ports}
+        self._current: dict[bytes, Session] = {}
+        """By peer: the session of its newest request."""
+        self._before: dict[bytes, Session] = {}
+        """By peer: the one that the newest request would replace, until the peer speaks on the new one."""
+        self._gone: dict[bytes, int] = {}
+        """By peer: the port (as an index) that its last session used. Two generations; the older one is dropped whole."""
+        self._gone_before: dict[bytes, int] = {}
+
+    def find(self, port: int, peer: bytes) -> Session | None:
+        """The session that a packet from this peer to this port of ours belongs to."""
+        by_peer = self._by_port.get(port)
+        return None if by_peer is None else by_peer.get(peer)
+
+    def current(self, peer: bytes) -> Session | None:
+        """The session of the peer's newest request, while it lives."""
+        return self._current.get(peer)
+
+    def knows(self, peer: bytes) -> bool:
+        """The peer has a session, or had one lately."""
+        return peer in self._current or peer in self._before or peer in self._gone or peer in self._gone_before
+
+    def next_port(self, peer: bytes) -> int:
+        """The port for the peer's next session: in turn after its last one, and none that it uses now."""
+        last = self._last_index(peer)
+        if last is None:
+            last = self._turn
+            self._turn = (self._turn + 1) % len(self._ports)
+        for step in range(1, len(self._ports)):
+            port = self._ports[(last + step) % len(self._ports)]
+            if peer not in self._by_port[port]:
+                return port
+        return self._ports[last]  # the single port
+
+    def admit(self, session: Session) -> Session | None:
+        """Take in a new session, on the port that ``next_port`` gave. Gives the session that is over by that, if any."""
+        peer = session.peer
+        over = None
+        old = self._current.get(peer)
+        if old is not None:
+            # With a single port there is no room beside the old one. And of three, the oldest goes.
+            over = old if old.port == session.port else self._before.get(peer)
+            if over is not None:
+                self._drop(over)
+            if over is not old:
+                self._before[peer] = old
+        self._current[peer] = session
+        self._by_port[session.port][peer] = session
+        return over
+
+    def confirm(self, session: Session) -> Session | None:
+        """The peer spoke on this session: what it would replace is over, and given."""
+        old = self._before.get(session.peer)
+        if old is None or old is session:
+            return None
+        self._drop(old)
+        return old
+
+    def superseded(self, session: Session) -> bool:
+        """The peer has another session too, so that this one's silence means nothing."""
+        other = self._before if self._current.get(session.peer) is session else self._current
+        return session.peer in other
+
+    def end(self, session: Session) -> None:
+        """The session is over."""
+        self._drop(session)
+        if len(self._gone) >= REMEMBERED:
+            self._gone_before = self._gone
+            self._gone = {}
+        self._gone[session.peer] = self._ports.index(session.port)
+
+    def _last_index(self, peer: bytes) -> int | None:
+        session = self._current.get(peer)
+        if session is not None:
+            return self._ports.index(session.port)
+        index = self._gone.get(peer)
+        return self._gone_before.get(peer) if index is None else index
+
+    def _drop(self, session: Session) -> None:
+        peer = session.peer
+        for table in (self._current, self._before, self._by_port[session.port]):
+            if table.get(peer) is session:
+                del table[peer]

@@ -1,0 +1,132 @@
+"""One TFTP read: windows of blocks out, acknowledgments in. RFC 1350, 7440; RFC 1123 §4.2.3.1 for duplicate acknowledgments.
+
+Blocks are counted from 1 without end here; only their low 16 bits are on the wire, so numbers roll over to 0. The OACK is block 0 of
+a transfer that has one: it is sent, repeated and acknowledged by the same rules, as a window of its own.
+
+Knows which blocks are outstanding. Must not know ports, other transfers, or where octets come from.
+"""
+
+from __future__ import annotations
+
+from pxenet.engine.surface import Blocks
+from pxenet.engine.tftp_options import Terms
+from pxenet.engine.tftp_session import Patience, Session
+from pxenet.model import Content
+from pxenet.net.datagram import Datagram
+from pxenet.wire.tftp import Request
+
+NO_CONTENT = Content("", (), 0, 0, '""')
+"""Stands where the content is not known yet, or let go: a finished transfer must not keep its file open."""
+
+
+class Transfer(Session):
+    """The sending side of one read. Waits for its content until ``begin``."""
+
+    __slots__ = ("acked", "blksize", "content", "last", "oack", "restarted", "sent", "waiting", "windowsize")
+
+    def __init__(
+        self, id: int, datagram: Datagram, request: Request, port: int, patience: Patience, now: float
+    ) -> None:
+        super().__init__(id, datagram, request, port, patience, now)
+        self.waiting = True
+        """For its content."""
+        self.content = NO_CONTENT
+        self.blksize = 0
+        self.windowsize = 1
+        self.oack = b""
+        """The OACK as sent; empty when there is none."""
+        self.acked = 0
+        """The newest acknowledged block; -1 while the OACK is not."""
+        self.sent = 0
+        """The newest block ever sent. The outstanding window is ``acked + 1`` to ``sent``, empty before ``begin``."""
+        self.last = 1
+        """The last block, the one shorter than blksize."""
+        self.restarted = False
+        """A repeated ACK has already caused this window to be sent again."""
+
+    def begin(self, content: Content, terms: Terms, oack: bytes, now: float) -> None:
+        """The content is there. ``outstanding`` is then what to send first."""
+        self.waiting = False
+        self.content = content
+        self.blksize = terms.blksize
+        self.windowsize = terms.windowsize
+        self.bound(terms.timeout_s)
+        # Blocks that are full, and then one that is not: for a multiple of blksize it is empty (RFC 1350 §6).
+        self.last = content.size // terms.blksize + 1
+        self.oack = oack
+        self.acked = -1 if oack else 0
+        self.sent = 0 if oack else min(terms.windowsize, self.last)
+        self.since_at = self.progress_at = now
+
+    @property
+    def done(self) -> bool:
+        """The last block was acknowledged."""
+        return self.acked == self.last
+
+    def acknowledge(self, number: int, now: float) -> Blocks | None:
+        """An ACK came. Gives the window that shall leave now, if any; look at ``done`` otherwise."""
+        step = (number - self.acked) & 0xFFFF
+        outstanding = self.sent - self.acked
+        if step == 0 or step > outstanding:
+            return self._repeated(step, outstanding, now)
+        if self.timing:
+            self.measured(now - self.since_at)
+        self.tries = 0
+        self.restarted = False
+        self.progress_at = now
+        self.acked = acked = self.acked + step
+        if acked == self.last:
+            return None
+        # A new window begins behind the acknowledged block, also in the middle of the old one (RFC 7440 §4).
+        if step == outstanding:
+            self.timing = True
+        else:
+            self.timing = False
+            self.retransmits += outstanding - step
+        self.sent = min(acked + self.windowsize, self.last)
+        self.since_at = now
+        return self.outstanding()
+
+    def again(self, now: float) -> Blocks | None:
+        """Send what is outstanding once more. None: it is the OACK, which is in ``oack``."""
+        self.timing = False
+        self.since_at = now
+        if self.acked < 0:
+            self.retransmits += 1
+            return None
+        self.retransmits += self.sent - self.acked
+        return self.outstanding()
+
+    def outstanding(self) -> Blocks:
+        """The window that waits for its acknowledgment."""
+        acked = self.acked
+        return Blocks(
+            self.peer,
+            self.content,
+            self.blksize,
+            acked + 1,
+            self.sent - acked,
+            self.source,
+            self.port,
+            self.interface,
+            self.id,
+        )
+
+    def release(self) -> None:
+        """It is over: let go of the content, for the timers may remember the transfer for a while."""
+        self.content = NO_CONTENT
+
+    def _repeated(self, step: int, outstanding: int, now: float) -> Blocks | None:
+        """An ACK that brings nothing new. Answering each would double the traffic for ever (RFC 1123 §4.2.3.1).
+
+        With windows, though, an ACK equal to the last one says that the first block of the window was lost: RFC 7440 has the
+        receiver send it at once, and EDK2 sends one for every block that it cannot use. So the window is sent again for the first of
+        them, once until there is progress or a time-out. One that comes sooner than a round trip ever took cannot speak of this
+        window: it answers blocks that were on their way twice, and would have them sent twice from then on.
+        """
+        if step or self.windowsize == 1 or self.restarted or not outstanding or self.acked < 0:
+            return None
+        if now - self.since_at < self.fastest_s:
+            return None
+        self.restarted = True
+        return self.again(now)
