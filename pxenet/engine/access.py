@@ -33,8 +33,11 @@ BY_LEASE = "lease"
 BY_DHCP = "observed in DHCP"
 BY_NEIGHBOUR = "neighbour table"
 
-# A whole part of the path, as pxelinux (01-52-54-…, after its ARP type), GRUB (grub.cfg-01-…) and iPXE (either sign) spell it.
-_HARDWARE = re.compile(r"(?:^|[/-])((?:[0-9a-f]{2}[-:]){5}[0-9a-f]{2})(?![0-9a-z:-])", re.IGNORECASE)
+# As pxelinux (01-52-54-…, after its ARP type), GRUB (grub.cfg-01-52-54-…) and iPXE (either sign) spell it. From its beginning: the
+# last six bytes of a longer address (InfiniBand has 20) are another machine's.
+_HARDWARE = re.compile(
+    r"(?:^|/|grub\.cfg-)(?:[0-9a-f]{2}-)?((?:[0-9a-f]{2}[-:]){5}[0-9a-f]{2})(?=$|[/.])", re.IGNORECASE
+)
 _TOKEN = re.compile(r"(?:^|/)([0-9a-f]{32})(?=$|/)")
 
 
