@@ -281,7 +281,8 @@ class TftpServer:
         self._by_want[transfer.id] = transfer
         self._admit(transfer)
         self._timers.arm(transfer, now + self._patience.answer_s)
-        out.wants.append(Want(transfer.id, request.filename, datagram.peer, netascii=request.mode == "netascii"))
+        netascii = request.mode == "netascii"
+        out.wants.append(Want(transfer.id, request.filename, datagram.peer, netascii, datagram.local))
 
     def _write(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
         if not self._settings.allow_write:

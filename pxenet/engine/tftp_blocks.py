@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pxenet.engine.surface import Blocks
-from pxenet.model import Content, Readable, Region
+from pxenet.model import Content, Region
 from pxenet.wire.tftp import data_header
 
-Read = Callable[[Readable, int, int], bytes]
-"""``read(file, offset, length)``: like ``pread``, it may return less at the end of the file."""
+Read = Callable[[Region, int, int], bytes]
+"""``read(region, offset, length)``, ``offset`` counted within the region: like ``pread``, it may return less where the file ends."""
 
 
-class ContentChangedError(Exception):
+class ContentChanged(Exception):  # noqa: N818 - it says what happened; nobody made an error
     """There is less to read than the content promised: a file was cut while it was being sent."""
 
 
 def datagrams(blocks: Blocks, read: Read) -> list[tuple[bytes, memoryview]]:
     """The window's datagrams in order, each in two parts: the DATA header and the payload.
 
-    Raises ContentChangedError when the content is shorter than its size, and whatever ``read`` raises: both mean that the engine
+    Raises ContentChanged when the content is shorter than its size, and whatever ``read`` raises: both mean that the engine
     has to be told (``unreadable(blocks.want, …)``).
     """
     size = blocks.blksize
@@ -52,11 +52,11 @@ def piece(content: Content, start: int, length: int, read: Read) -> bytes:
                 break
         at += whole
     if wanted:
-        raise ContentChangedError(f"{content.name} ended {wanted} octets before its size of {content.size}")
+        raise ContentChanged(f"{content.name} ended {wanted} octets before its size of {content.size}")
     return found[0] if len(found) == 1 else b"".join(found)
 
 
 def _part(segment: bytes | Region, skip: int, count: int, read: Read) -> bytes:
     if isinstance(segment, bytes):
         return segment[skip : skip + count]
-    return read(segment.file, segment.offset + skip, count)
+    return read(segment, skip, count)
