@@ -22,7 +22,7 @@ from typing import TypeVar
 from pxenet.wire.iana import OptionCode
 from pxenet.wire.identity import CLIENT_ID, ENTERPRISES, MACHINE_ID, NIC, USER_CLASS
 from pxenet.wire.names import DOMAIN_SEARCH, FQDN
-from pxenet.wire.pxe import IPXE
+from pxenet.wire.pxe import IPXE, PXE
 from pxenet.wire.reader import Reader, WireError
 from pxenet.wire.relay import RELAY
 from pxenet.wire.shapes import (
@@ -218,10 +218,20 @@ class Options:
             return value
         raise TypeError(f"option {code} is no list of {kind.__name__}")
 
-    def encapsulated(self, code: int, space: Space | None = None) -> Options | None:
-        """The options inside an option. ``space`` says what they mean where the code alone does not: ``pxe.PXE`` for 43."""
-        if space is None:
-            return self.record(code, Options)
+    def relay(self, code: int = OptionCode.RELAY_AGENT) -> Options | None:
+        """Relay agent information: its sub-options (``relay.RelayCode``)."""
+        return self.encapsulated(code, RELAY)
+
+    def pxe(self, code: int = OptionCode.VENDOR_SPECIFIC) -> Options | None:
+        """Vendor options as the class PXEClient means them (``pxe.PxeCode``): ask only when option 60 says so."""
+        return self.encapsulated(code, PXE)
+
+    def ipxe(self, code: int = OptionCode.IPXE) -> Options | None:
+        """iPXE's options and feature flags (``pxe.IpxeCode``, ``pxe.IpxeFeature``)."""
+        return self.encapsulated(code, IPXE)
+
+    def encapsulated(self, code: int, space: Space) -> Options | None:
+        """The options inside an option, by the numbering that applies there. WireError when they are damaged."""
         raw = self._raw.get(code)
         return None if raw is None else Options.parse(raw, space)
 
@@ -332,7 +342,7 @@ DHCP = Space(
         _O.NIS_DOMAIN: Row("NIS domain", TEXT),
         _O.NIS_SERVERS: Row("NIS servers", ADDRESSES),
         _O.NTP: Row("NTP servers", ADDRESSES),
-        _O.VENDOR_SPECIFIC: Row("vendor specific", BYTES),  # its meaning depends on 60: ``encapsulated(43, pxe.PXE)``
+        _O.VENDOR_SPECIFIC: Row("vendor specific", BYTES),  # its meaning depends on 60: see ``Options.pxe``
         _O.NETBIOS_NAME_SERVERS: Row("NetBIOS name servers", ADDRESSES),
         _O.NETBIOS_DATAGRAM_SERVERS: Row("NetBIOS datagram servers", ADDRESSES),
         _O.NETBIOS_NODE_TYPE: Row("NetBIOS node type", U8),
