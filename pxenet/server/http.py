@@ -1,7 +1,7 @@
-"""The HTTP file server: connections accepted, requests read within limits, answers fetched from a Site and sent.
+"""The HTTP file server: connections accepted, counted, and ended to make room for others.
 
-Knows how long to wait for whom, and how many connections to have. Must not know what is served, nor how replies are worded
-(``engine.http``). A client that is slow or hostile costs a bounded number of connections and nothing else.
+Knows how many connections to have, and whom to turn away. Must not know what is asked on them (``http_connection``). A client that
+is slow or hostile costs a bounded number of connections and nothing else.
 """
 
 from __future__ import annotations
@@ -10,57 +10,15 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import trio
 
-from pxenet.engine.http import CONTINUE, Reply, Request, Response, message, respond
-from pxenet.engine.http_conditions import serialize_date
-from pxenet.events import Event
-from pxenet.model import Absent, Content, Missing, Region, Role
-from pxenet.server.http_request import (
-    BadRequestError,
-    Head,
-    SizeLimits,
-    find_head_untrusted,
-    parse_head_untrusted,
-    with_body,
-)
-from pxenet.server.http_socket import FileFaultError, GoneError, Pace, TooSlowError, Wire, ipv4_of, sockaddr
+from pxenet.engine.http import message
+from pxenet.server.http_connection import Connection, Front, HttpLimits, Site, client_of
+from pxenet.server.http_socket import Wire, ipv4_of, sockaddr
 
-
-class Site(Protocol):
-    """What is served. All peers are raw ``sockaddr`` bytes."""
-
-    async def answer(self, request: Request, peer: bytes) -> Content | Absent | Reply:
-        """What to answer to GET, HEAD or POST. May wait: a callback's reply for its state to be durable."""
-        ...
-
-    def delivered(self, content: Content, peer: bytes, duration_s: float, whole: bool) -> None:
-        """A content was sent, and for contents that prove something also received; not ``whole`` when only ranges of it were."""
-        ...
-
-    def event(self, event: Event) -> None:
-        """Something happened that people may want to know."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """What a client may cost. Times in seconds."""
-
-    connections: int = 2000
-    per_client: int = 128
-    """librepo opens up to 20 connections, and several machines may share an address behind a router."""
-    idle_s: float = 60.0
-    """Between requests; boot clients and librepo want at least 30."""
-    head_s: float = 15.0
-    """From the first byte of a head to its last."""
-    body_s: float = 30.0
-    linger_s: float = 2.0
-    sizes: SizeLimits = field(default_factory=SizeLimits)
-    pace: Pace = field(default_factory=Pace)
+__all__ = ["HttpLimits", "HttpServer", "HttpStatistics", "Site"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +44,24 @@ class HttpStatistics:
 
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_STILLBORN = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTO,
+    }
+)
+"""A connection that failed before it was accepted; accept(2) wants them treated as "try again"."""
+
 _THREADS = 4
 """Threads that read cold files ahead: about as many requests as one disk orders well."""
-
-_PROOFS = frozenset({Role.LOADER, Role.KERNEL, Role.ANSWER})
-"""Roles whose delivery moves a machine's state: it must have arrived, not merely left."""
 
 
 class HttpServer:
@@ -107,42 +78,38 @@ class HttpServer:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._listeners = tuple(listeners)
-        self.site = site
-        self.limits = limits or HttpLimits()
-        self._clock = clock
-        self._date = (0, "")
-        self.threads = trio.CapacityLimiter(_THREADS)
-        self._open: set[_Connection] = set()
-        self._waiting: dict[_Connection, trio.CancelScope] = {}
+        self._front = Front(site, limits or HttpLimits(), clock)
+        self._threads = trio.CapacityLimiter(_THREADS)
+        self._open: set[Connection] = set()
         self._per_client: dict[bytes, int] = {}
         self._accepting = trio.CancelScope()
-        self._draining = trio.lowlevel.ParkingLot()
-        self.draining = False
-        self.count = _Counters()
+        self._ended = trio.lowlevel.ParkingLot()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled, or until ``drain`` was called and the last connection has ended."""
-        async with trio.open_nursery() as nursery:
-            for listener in self._listeners:
-                listener.setblocking(False)
-                nursery.start_soon(self._accept, listener, nursery)
-            task_status.started()
+        async with trio.open_nursery() as connections:
+            with self._accepting:
+                async with trio.open_nursery() as accepting:
+                    for listener in self._listeners:
+                        listener.setblocking(False)
+                        accepting.start_soon(self._accept, listener, connections)
+                    task_status.started()
 
     async def drain(self) -> None:
         """Take no new connections, end those that wait, let replies finish; returns when none is left."""
-        self.draining = True
+        self._front.draining = True
         self._accepting.cancel()
-        for scope in list(self._waiting.values()):
+        for scope in list(self._front.waiting.values()):
             scope.cancel()
         while self._open:
-            await self._draining.park()
+            await self._ended.park()
 
     def statistics(self) -> HttpStatistics:
         """A snapshot."""
-        count = self.count
+        count = self._front.count
         return HttpStatistics(
             open=len(self._open),
-            waiting=len(self._waiting),
+            waiting=len(self._front.waiting),
             accepted=count.accepted,
             refused=count.refused,
             evicted=count.evicted,
@@ -152,90 +119,58 @@ class HttpServer:
             too_slow=count.too_slow,
             broken=count.broken,
             file_faults=count.file_faults,
-            bytes_sent=count.bytes_sent,
+            bytes_sent=count.bytes_sent + sum(connection.wire.sent for connection in self._open),
         )
 
-    def date(self) -> str:
-        """The Date field's text, made once a second."""
-        now = int(self._clock())
-        if now != self._date[0]:
-            self._date = (now, serialize_date(now))
-        return self._date[1]
-
-    def waits(self, connection: _Connection, scope: trio.CancelScope) -> None:
-        """No request is under way on this connection: it may be ended to make room, the longest waiting first."""
-        self._waiting[connection] = scope
-        if self.draining:
-            scope.cancel()
-
-    def works(self, connection: _Connection) -> bool:
-        """The opposite of ``waits``; False when the connection has been ended to make room."""
-        return self._waiting.pop(connection, None) is not None and not self.draining
-
     async def _accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
-        with self._accepting:
-            while True:
-                try:
-                    sock, address = listener.accept()
-                except BlockingIOError:
-                    await trio.lowlevel.wait_readable(listener)
-                except OSError as error:
-                    # Anything else is the fate of one connection that ended before it was accepted (accept(2)).
-                    if error.errno in _EXHAUSTED:
-                        self._evict(None)
-                        await trio.sleep(0.1)
-                else:
-                    self._admit(sock, address, nursery)
-                    await trio.lowlevel.checkpoint()
+        while True:
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(listener)
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._front.evict(None)
+                    await trio.sleep(0.1)
+                elif error.errno not in _STILLBORN:
+                    raise
+            else:
+                self._admit(sock, address, nursery)
+                await trio.lowlevel.checkpoint()
 
     def _admit(self, sock: socket.socket, address: tuple[str, int], nursery: trio.Nursery) -> None:
         peer = sockaddr(address)
-        client = _client(peer)
-        full = len(self._open) >= self.limits.connections
-        greedy = self._per_client.get(client, 0) >= self.limits.per_client
-        if (full or greedy) and not self._evict(client if greedy else None):
-            self.count.refused += 1
-            _turn_away(sock, self.date())
+        client = client_of(peer)
+        full = len(self._open) >= self._front.limits.connections
+        greedy = self._per_client.get(client, 0) >= self._front.limits.per_client
+        if (full or greedy) and not self._front.evict(client if greedy else None):
+            self._front.count.refused += 1
+            _turn_away(sock, self._front.date())
             return
         try:
-            wire = Wire(sock, self.limits.pace, self.threads)
+            wire = Wire(sock, self._front.limits.pace, self._threads)
             local = ipv4_of(sockaddr(sock.getsockname()))
         except OSError:  # it was reset already
             sock.close()
             return
-        self.count.accepted += 1
-        connection = _Connection(self, wire, peer, local)
+        self._front.count.accepted += 1
+        connection = Connection(self._front, wire, peer, local)
         self._open.add(connection)
         self._per_client[client] = self._per_client.get(client, 0) + 1
         nursery.start_soon(self._serve, connection, client)
 
-    async def _serve(self, connection: _Connection, client: bytes) -> None:
+    async def _serve(self, connection: Connection, client: bytes) -> None:
         try:
             await connection.run()
         finally:
             connection.wire.close()
-            self.count.bytes_sent += connection.wire.sent
-            self.works(connection)
+            self._front.count.bytes_sent += connection.wire.sent
+            self._front.works(connection)
             self._open.discard(connection)
             self._per_client[client] -= 1
             if not self._per_client[client]:
                 del self._per_client[client]
-            self._draining.unpark_all()
-
-    def _evict(self, client: bytes | None) -> bool:
-        """End the connection that waits longest (of one client, or of all); False when none waits."""
-        for connection, scope in self._waiting.items():
-            if client is None or _client(connection.peer) == client:
-                del self._waiting[connection]
-                self.count.evicted += 1
-                scope.cancel()
-                return True
-        return False
-
-
-def _client(peer: bytes) -> bytes:
-    """The address within a raw ``sockaddr``, whatever the port."""
-    return peer[4:8] if ipv4_of(peer) else peer[8:24]
+            self._ended.unpark_all()
 
 
 def _turn_away(sock: socket.socket, date: str) -> None:
@@ -247,198 +182,3 @@ def _turn_away(sock: socket.socket, date: str) -> None:
     except OSError:
         pass
     sock.close()
-
-
-@dataclass(slots=True)
-class _Counters:
-    accepted: int = 0
-    refused: int = 0
-    evicted: int = 0
-    requests: int = 0
-    bad_requests: int = 0
-    timed_out: int = 0
-    too_slow: int = 0
-    broken: int = 0
-    file_faults: int = 0
-    bytes_sent: int = 0
-
-
-class _Connection:
-    """One client's connection: requests answered strictly in turn, so pipelining needs nothing but the buffer."""
-
-    def __init__(self, server: HttpServer, wire: Wire, peer: bytes, local: int) -> None:
-        self.wire = wire
-        self.peer = peer
-        self._local = local
-        self._server = server
-        self._limits = server.limits
-        self._buffer = bytearray()
-
-    async def run(self) -> None:
-        """Until one side has had enough."""
-        count = self._server.count
-        try:
-            while await self._exchange():
-                pass
-        except GoneError:
-            pass
-        except TooSlowError:
-            count.too_slow += 1
-
-    async def _exchange(self) -> bool:
-        """One request and its reply; False when the connection ends with it."""
-        try:
-            head = await self._read_head()
-            if head is None:
-                return False
-            request = await self._read_body(head)
-        except BadRequestError as bad:
-            await self._refuse(bad)
-            return False
-        self._server.count.requests += 1
-        started_at = trio.current_time()
-        answer = await self._server.site.answer(request, self.peer)
-        self._tell_absent(request, answer)
-        close = self._server.draining or head.chunks is not None
-        response = respond(request, answer, date=self._server.date(), close=close)
-        if isinstance(answer, Content):
-            await self._send_content(response, answer, started_at)
-        else:
-            await self._send(response)
-        if response.close and self._buffer:  # a pipelined request that will not be answered must not reset this reply
-            await self.wire.linger(self._limits.linger_s, self._limits.sizes.body_bytes)
-        return not response.close
-
-    async def _read_head(self) -> Head | None:
-        """The next request's head; None when the client leaves, is idle too long, or must make room. Raises BadRequestError."""
-        sizes = self._limits.sizes
-        end = find_head_untrusted(self._buffer, sizes)
-        if end:  # a pipelined request: those must not keep others from their turn
-            await trio.lowlevel.checkpoint()
-        else:
-            with trio.CancelScope(deadline=trio.current_time() + self._limits.idle_s) as scope:
-                self._server.waits(self, scope)
-                try:
-                    end = await self._wait_for_head(scope)
-                finally:
-                    welcome = self._server.works(self)
-            if scope.cancelled_caught and welcome:
-                self._server.count.timed_out += 1
-                if self._buffer:
-                    raise BadRequestError(408, "the request did not arrive in time")
-            if not end:
-                return None
-        raw = bytes(self._buffer[:end])
-        del self._buffer[:end]
-        return parse_head_untrusted(raw, sizes, self._local)
-
-    async def _wait_for_head(self, scope: trio.CancelScope) -> int:
-        """Length of the head, once it is here; 0 when the client leaves first. Its time counts from its first byte."""
-        while True:
-            begun = bool(self._buffer)
-            data = await self.wire.receive()
-            if not data:
-                return 0
-            self._buffer += data
-            end = find_head_untrusted(self._buffer, self._limits.sizes)
-            if end:
-                return end
-            if not begun:
-                scope.deadline = trio.current_time() + self._limits.head_s
-
-    async def _read_body(self, head: Head) -> Request:
-        """The whole request. Raises BadRequestError; GoneError when the client leaves before it is complete."""
-        if not head.length and head.chunks is None:
-            return head.request
-        with trio.move_on_after(self._limits.body_s):
-            if head.expects_continue and not self._buffer:
-                self.wire.begin()
-                await self.wire.send(CONTINUE)
-            if head.chunks is None:
-                while len(self._buffer) < head.length:
-                    await self._receive_more()
-                body = bytes(self._buffer[: head.length])
-                del self._buffer[: head.length]
-                return with_body(head.request, body)
-            while True:
-                data = bytes(self._buffer)
-                self._buffer.clear()
-                if data and (complete := head.chunks.feed(data)) is not None:
-                    return with_body(head.request, complete)
-                await self._receive_more()
-        self._server.count.timed_out += 1
-        raise BadRequestError(408, "the request's body did not arrive in time")
-
-    async def _receive_more(self) -> None:
-        data = await self.wire.receive()
-        if not data:
-            raise GoneError
-        self._buffer += data
-
-    async def _refuse(self, bad: BadRequestError) -> None:
-        self._server.count.bad_requests += 1
-        extra = (("Allow", "GET, HEAD, POST"),) if bad.status == 405 else ()
-        text = f"{bad.reason}\n"
-        await self._send(message(bad.status, text, date=self._server.date(), close=True, extra=extra))
-        await self.wire.linger(self._limits.linger_s, self._limits.sizes.body_bytes)
-
-    def _tell_absent(self, request: Request, answer: Content | Absent | Reply) -> None:
-        if not isinstance(answer, Absent):
-            return
-        path = request.path.lstrip("/")
-        if answer.missing is Missing.DENIED:
-            detail: dict[str, object] = {"path": path, "why": answer.detail or answer.missing.value}
-            self._tell("http.denied", detail)
-        else:
-            self._tell("http.missing", {"path": path, "status": answer.missing.value})
-
-    def _tell(self, kind: str, detail: dict[str, object]) -> None:
-        self._server.site.event(Event(kind, address=ipv4_of(self.peer), detail=detail))
-
-    async def _send_content(self, response: Response, content: Content, started_at: float) -> None:
-        """Send it and say so. A client that goes away in the middle has read nothing."""
-        try:
-            await self._send(response)
-        except FileFaultError as fault:
-            # The length is promised already. Closing is the only way left to say that it will not be kept.
-            self._server.count.file_faults += 1
-            self._tell("http.changed", {"path": content.name, "why": str(fault)})
-            raise GoneError from fault
-        except (GoneError, TooSlowError):
-            self._server.count.broken += 1
-            self._tell("http.broken", {"path": content.name})
-            raise
-        if not response.body and not response.whole:
-            return  # HEAD, 304, 412, 416
-        if response.whole and content.role in _PROOFS:
-            if response.close:
-                self.wire.finish()
-            if not await self.wire.acknowledged(self._limits.pace.window_s):
-                self._server.count.broken += 1
-                self._tell("http.broken", {"path": content.name})
-                raise GoneError
-        duration_s = trio.current_time() - started_at
-        self._server.site.delivered(content, self.peer, duration_s, response.whole)
-        if response.whole and content.role is not Role.SOURCE:
-            self._tell("http.done", {"path": content.name, "size": content.size, "seconds": duration_s})
-
-    async def _send(self, response: Response) -> None:
-        self.wire.begin()
-        pieces = _gathered([response.head, *response.body])
-        for number, piece in enumerate(pieces, 1):
-            if isinstance(piece, bytes):
-                await self.wire.send(piece, more=number < len(pieces))
-            else:
-                await self.wire.send_file(piece)
-
-
-def _gathered(pieces: Sequence[bytes | Region]) -> list[bytes | Region]:
-    """Neighbouring bytes as one piece: a small reply leaves by one system call."""
-    gathered: list[bytes | Region] = []
-    for piece in pieces:
-        previous = gathered[-1] if gathered else None
-        if isinstance(piece, bytes) and isinstance(previous, bytes):
-            gathered[-1] = previous + piece
-        else:
-            gathered.append(piece)
-    return gathered

@@ -1,0 +1,308 @@
+"""One HTTP connection: requests read within limits, answers fetched from a Site and sent, strictly in turn.
+
+Knows how long to wait for what, and when a content counts as delivered. Must not know what is served, nor how replies are
+worded (``engine.http``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import trio
+
+from pxenet.engine.http import CONTINUE, Reply, Request, Response, message, respond
+from pxenet.engine.http_conditions import serialize_date
+from pxenet.events import Event
+from pxenet.model import Absent, Content, Missing, Region, Role
+from pxenet.server.http_request import (
+    BadRequestError,
+    Head,
+    SizeLimits,
+    find_head_untrusted,
+    parse_head_untrusted,
+    with_body,
+)
+from pxenet.server.http_socket import FileFaultError, GoneError, Pace, TooSlowError, Wire, ipv4_of
+
+_PROOFS = frozenset({Role.LOADER, Role.KERNEL, Role.ANSWER})
+"""Roles whose delivery moves a machine's state: it must have arrived, not merely left."""
+
+
+class Site(Protocol):
+    """What is served. All peers are raw ``sockaddr`` bytes."""
+
+    async def answer(self, request: Request, peer: bytes) -> Content | Absent | Reply:
+        """What to answer to GET, HEAD or POST. May wait: a callback's reply for its state to be durable."""
+        ...
+
+    def delivered(self, content: Content, peer: bytes, duration_s: float, whole: bool) -> None:
+        """A content was sent, and for contents that prove something also received; not ``whole`` when only ranges of it were."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Something happened that people may want to know."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What a client may cost. Times in seconds."""
+
+    connections: int = 2000
+    per_client: int = 128
+    """librepo opens up to 20 connections, and several machines may share an address behind a router."""
+    idle_s: float = 60.0
+    """Between requests; boot clients and librepo want at least 30."""
+    head_s: float = 15.0
+    """From the first byte of a head to its last."""
+    body_s: float = 30.0
+    linger_s: float = 2.0
+    sizes: SizeLimits = field(default_factory=SizeLimits)
+    pace: Pace = field(default_factory=Pace)
+
+
+@dataclass(slots=True)
+class Counters:
+    """See HttpStatistics."""
+
+    accepted: int = 0
+    refused: int = 0
+    evicted: int = 0
+    requests: int = 0
+    bad_requests: int = 0
+    timed_out: int = 0
+    too_slow: int = 0
+    broken: int = 0
+    file_faults: int = 0
+    bytes_sent: int = 0
+
+
+def client_of(peer: bytes) -> bytes:
+    """The address within a raw ``sockaddr``, whatever the port."""
+    return peer[4:8] if ipv4_of(peer) else peer[8:24]
+
+
+class Front:
+    """What the connections of one server share: the site, the limits, the counters, and who waits."""
+
+    def __init__(self, site: Site, limits: HttpLimits, clock: Callable[[], float]) -> None:
+        self.site = site
+        self.limits = limits
+        self.count = Counters()
+        self.draining = False
+        self.waiting: dict[Connection, trio.CancelScope] = {}
+        """Connections without a request under way, the longest waiting first."""
+        self._clock = clock
+        self._date = (-1, "")
+
+    def date(self) -> str:
+        """The Date field's text, made once a second."""
+        now = int(self._clock())
+        if now != self._date[0]:
+            self._date = (now, serialize_date(now))
+        return self._date[1]
+
+    def waits(self, connection: Connection, scope: trio.CancelScope) -> None:
+        """No request is under way on this connection: it may be ended to make room, the longest waiting first."""
+        self.waiting[connection] = scope
+        if self.draining:
+            scope.cancel()
+
+    def works(self, connection: Connection) -> bool:
+        """The opposite of ``waits``; False when the connection has been ended to make room."""
+        return self.waiting.pop(connection, None) is not None and not self.draining
+
+    def evict(self, client: bytes | None) -> bool:
+        """End the connection that waits longest (of one client, or of all); False when none waits."""
+        for connection, scope in self.waiting.items():
+            if client is None or connection.client == client:
+                del self.waiting[connection]
+                self.count.evicted += 1
+                scope.cancel()
+                return True
+        return False
+
+
+class Connection:
+    """One client's connection: requests answered strictly in turn, so pipelining needs nothing but the buffer."""
+
+    def __init__(self, front: Front, wire: Wire, peer: bytes, local: int) -> None:
+        self.wire = wire
+        self.peer = peer
+        self.client = client_of(peer)
+        self._local = local
+        self._front = front
+        self._limits = front.limits
+        self._buffer = bytearray()
+
+    async def run(self) -> None:
+        """Until one side has had enough."""
+        count = self._front.count
+        try:
+            while await self._exchange():
+                pass
+        except GoneError:
+            pass
+        except TooSlowError:
+            count.too_slow += 1
+
+    async def _exchange(self) -> bool:
+        """One request and its reply; False when the connection ends with it."""
+        try:
+            head = await self._read_head()
+            if head is None:
+                return False
+            request = await self._read_body(head)
+        except BadRequestError as bad:
+            await self._refuse(bad)
+            return False
+        self._front.count.requests += 1
+        started_at = trio.current_time()
+        answer = await self._front.site.answer(request, self.peer)
+        self._tell_absent(request, answer)
+        close = self._front.draining or head.chunks is not None
+        response = respond(request, answer, date=self._front.date(), close=close)
+        if isinstance(answer, Content):
+            await self._send_content(response, answer, started_at)
+        else:
+            await self._send(response)
+        if response.close and self._buffer:  # a pipelined request that will not be answered must not reset this reply
+            await self.wire.linger(self._limits.linger_s, self._limits.sizes.body_bytes)
+        return not response.close
+
+    async def _read_head(self) -> Head | None:
+        """The next request's head; None when the client leaves, is idle too long, or must make room. Raises BadRequestError."""
+        sizes = self._limits.sizes
+        end = find_head_untrusted(self._buffer, sizes)
+        if end:  # a pipelined request: those must not keep others from their turn
+            await trio.lowlevel.checkpoint()
+        else:
+            with trio.CancelScope(deadline=trio.current_time() + self._limits.idle_s) as scope:
+                self._front.waits(self, scope)
+                try:
+                    end = await self._wait_for_head(scope)
+                finally:
+                    welcome = self._front.works(self)
+            if scope.cancelled_caught and welcome:
+                self._front.count.timed_out += 1
+                if self._buffer:
+                    raise BadRequestError(408, "the request did not arrive in time")
+            if not end:
+                return None
+        raw = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        return parse_head_untrusted(raw, sizes, self._local)
+
+    async def _wait_for_head(self, scope: trio.CancelScope) -> int:
+        """Length of the head, once it is here; 0 when the client leaves first. Its time counts from its first byte."""
+        while True:
+            begun = bool(self._buffer)
+            data = await self.wire.receive()
+            if not data:
+                return 0
+            self._buffer += data
+            end = find_head_untrusted(self._buffer, self._limits.sizes)
+            if end:
+                return end
+            if not begun:
+                scope.deadline = trio.current_time() + self._limits.head_s
+
+    async def _read_body(self, head: Head) -> Request:
+        """The whole request. Raises BadRequestError; GoneError when the client leaves before it is complete."""
+        if not head.length and head.chunks is None:
+            return head.request
+        with trio.move_on_after(self._limits.body_s):
+            if head.expects_continue and not self._buffer:
+                self.wire.begin()
+                await self.wire.send(CONTINUE)
+            if head.chunks is None:
+                while len(self._buffer) < head.length:
+                    await self._receive_more()
+                body = bytes(self._buffer[: head.length])
+                del self._buffer[: head.length]
+                return with_body(head.request, body)
+            while True:
+                data = bytes(self._buffer)
+                self._buffer.clear()
+                if data and (complete := head.chunks.feed(data)) is not None:
+                    return with_body(head.request, complete)
+                await self._receive_more()
+        self._front.count.timed_out += 1
+        raise BadRequestError(408, "the request's body did not arrive in time")
+
+    async def _receive_more(self) -> None:
+        data = await self.wire.receive()
+        if not data:
+            raise GoneError
+        self._buffer += data
+
+    async def _refuse(self, bad: BadRequestError) -> None:
+        self._front.count.bad_requests += 1
+        extra = (("Allow", "GET, HEAD, POST"),) if bad.status == 405 else ()
+        text = f"{bad.reason}\n"
+        await self._send(message(bad.status, text, date=self._front.date(), close=True, extra=extra))
+        await self.wire.linger(self._limits.linger_s, self._limits.sizes.body_bytes)
+
+    def _tell_absent(self, request: Request, answer: Content | Absent | Reply) -> None:
+        if not isinstance(answer, Absent):
+            return
+        # Whatever was asked reaches terminals and logs: neither long nor with control characters.
+        path = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in request.path[:200].lstrip("/"))
+        if answer.missing is Missing.DENIED:
+            detail: dict[str, object] = {"path": path, "why": answer.detail or answer.missing.value}
+            self._tell("http.denied", detail)
+        else:
+            self._tell("http.missing", {"path": path, "status": answer.missing.value})
+
+    def _tell(self, kind: str, detail: dict[str, object]) -> None:
+        self._front.site.event(Event(kind, address=ipv4_of(self.peer), detail=detail))
+
+    async def _send_content(self, response: Response, content: Content, started_at: float) -> None:
+        """Send it and say so. A client that goes away in the middle has read nothing."""
+        try:
+            await self._send(response)
+        except FileFaultError as fault:
+            # The length is promised already. Closing is the only way left to say that it will not be kept.
+            self._front.count.file_faults += 1
+            self._tell("http.changed", {"path": content.name, "why": str(fault)})
+            raise GoneError from fault
+        except (GoneError, TooSlowError):
+            self._front.count.broken += 1
+            self._tell("http.broken", {"path": content.name})
+            raise
+        if not response.whole and response.status != 206:
+            return  # a HEAD, or a refusal
+        if response.whole and content.role in _PROOFS:
+            if response.close:
+                self.wire.finish()
+            if not await self.wire.acknowledged(self._limits.pace.window_s):
+                self._front.count.broken += 1
+                self._tell("http.broken", {"path": content.name})
+                raise GoneError
+        duration_s = trio.current_time() - started_at
+        self._front.site.delivered(content, self.peer, duration_s, response.whole)
+        if response.whole and content.role is not Role.SOURCE:
+            self._tell("http.done", {"path": content.name, "size": content.size, "seconds": duration_s})
+
+    async def _send(self, response: Response) -> None:
+        self.wire.begin()
+        pieces = _gathered([response.head, *response.body])
+        for number, piece in enumerate(pieces, 1):
+            if isinstance(piece, bytes):
+                await self.wire.send(piece, more=number < len(pieces))
+            else:
+                await self.wire.send_file(piece)
+
+
+def _gathered(pieces: Sequence[bytes | Region]) -> list[bytes | Region]:
+    """Neighbouring bytes as one piece: a small reply leaves by one system call."""
+    gathered: list[bytes | Region] = []
+    for piece in pieces:
+        previous = gathered[-1] if gathered else None
+        if isinstance(piece, bytes) and isinstance(previous, bytes):
+            gathered[-1] = previous + piece
+        else:
+            gathered.append(piece)
+    return gathered
