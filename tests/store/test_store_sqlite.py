@@ -301,6 +301,20 @@ def test_one_flush_and_one_statement_for_each_kind(used: Path) -> None:
     store.close()
 
 
+def test_every_connection_flushes_each_commit(used: Path) -> None:
+    """``synchronous=FULL`` is a setting of the connection, not of the file: also of the one made after a failure."""
+    store = open_sqlite(used)
+    for _ in range(2):
+        store.commit([lease(1)])
+        assert store._connection is not None
+        settings = [
+            store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")
+        ]
+        assert settings == [2, "wal"]
+        store._discard()
+    store.close()
+
+
 # A disk that fails, for real: in child processes.
 
 FULL_BY_LIMIT = """
