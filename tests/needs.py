@@ -21,20 +21,19 @@ PACKAGES = {
     "atftp": "atftp",
     "curl": "curl",
     "dhclient": "isc-dhcp-client",
-    "dhcpd": "isc-dhcp-server",
     "dnsmasq": "dnsmasq-base",
-    "kea-dhcp4": "kea-dhcp4-server",
-    "nginx": "nginx-light",
+    "dumpcap": "wireshark-common",
+    "ip": "iproute2",
+    "openssl": "openssl",
     "perfdhcp": "kea-admin",
     "qemu-system-x86_64": "qemu-system-x86",
-    "radvd": "radvd",
-    "tcpdump": "tcpdump",
     "tftp": "tftp-hpa",
     "tshark": "tshark",
     "udhcpc": "udhcpc",
+    "unshare": "util-linux",
     "wget": "wget",
 }
-"""Debian package of a program, where the two have different names or the same one."""
+"""The Debian package of each program that a test may ask for."""
 
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
