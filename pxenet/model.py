@@ -290,6 +290,8 @@ class Asker:
     """"token in the path", "lease", "observed in DHCP", "neighbour table"; empty when nobody knows."""
     client: BootClient | None = None
     """The machine's latest DHCP packet, when one was seen."""
+    server: int = 0
+    """The IPv4 address of ours that it asked; 0 when not known."""
 
 
 @dataclass(frozen=True, slots=True)
