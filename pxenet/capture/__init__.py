@@ -1,0 +1,1 @@
+"""Captures of network traffic: read, write, and taken apart into the boots they show."""

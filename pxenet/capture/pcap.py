@@ -1,0 +1,65 @@
+"""Capture files: read pcap and pcapng, write pcap. The one place that knows dpkt.
+
+Only Ethernet captures are understood: what other link types carry in front of a packet is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import dpkt
+
+_SNAPLEN = 262144
+
+
+class CaptureError(Exception):
+    """A file that cannot be read as a capture. The message names it and says what would be right."""
+
+
+def read(path: Path) -> Iterator[tuple[float, bytes]]:
+    """(time in seconds since the epoch, Ethernet frame) for each packet of a pcap or pcapng file, in the file's order.
+
+    CaptureError: the file is no capture, is damaged, or of another link type. OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        try:
+            reader = dpkt.pcap.UniversalReader(file)
+            if reader.datalink() != dpkt.pcap.DLT_EN10MB:
+                raise CaptureError(
+                    f"{path}: link type {reader.datalink()}; only Ethernet (1) can be read, not e.g. -i any"
+                )
+            for at, frame in reader:
+                yield float(at), bytes(frame)
+        except (ValueError, dpkt.dpkt.Error) as error:
+            raise CaptureError(f"{path}: not a pcap or pcapng file, or damaged: {error}") from error
+
+
+class Writer:
+    """Writes Ethernet frames to a pcap file with times in microseconds; a context manager that closes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("wb")
+        self._writer = dpkt.pcap.Writer(self._file, snaplen=_SNAPLEN, linktype=dpkt.pcap.DLT_EN10MB)
+
+    def write(self, at: float, frame: bytes) -> None:
+        """One frame, at this many seconds since the epoch."""
+        self._writer.writepkt(frame, ts=at)
+
+    def flush(self) -> None:
+        """Hand over to the kernel what has been written, so that a reader of the growing file sees it."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
