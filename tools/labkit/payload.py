@@ -1,0 +1,113 @@
+"""What the lab's machines install: the Debian installer's kernel, a small first root around busybox, and a ready disk.
+
+Knows files and their packages. The kernel and the modules come from one package, so that they fit each other without a
+kernel being built or the 40 MB installer being booted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit import cpio, disk
+from labkit.marks import mark
+
+INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")
+BUSYBOX = Path("/bin/busybox")
+
+# What the machines have: virtio or Intel network cards, and a USB disk (the installer's root brings no other disk's driver)
+_WANTED_MODULES = ("virtio_pci", "virtio_net", "e1000", "xhci_pci", "usb_storage", "sd_mod")
+_PARAMETERS = {"usb_storage": " delay_use=0"}  # it waits a second for slow sticks otherwise
+_SCRIPTS = Path(__file__).parent / "initrd"
+
+KICKSTART = """\
+# {{ host.name }}, from the profile {{ profile.name }}
+text
+network --hostname={{ host.name }}
+reboot
+
+%post
+# copy the disk, then report
+wget -q -O /disk.img {{ urls.source }}/disk.img
+cat /disk.img >/dev/sda
+sync
+wget -q -O /dev/null {{ urls.installed }}
+%end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A profile's source directory, ready to be served."""
+
+    directory: Path
+    kernel: str = "linux"
+    initrd: str = "initrd.gz"
+    disk: str = "disk.img"
+    answer: str = "ks.cfg.j2"
+
+
+def build(directory: Path) -> Payload:
+    """Put kernel, initrd, disk image and kickstart template into ``directory``, which is made when missing.
+
+    Raises FileNotFoundError when a Debian package is missing (``labkit.packages`` says which).
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    payload = Payload(directory)
+    (directory / payload.kernel).write_bytes((INSTALLER / "linux").read_bytes())
+    (directory / payload.initrd).write_bytes(_initrd((INSTALLER / "initrd.gz").read_bytes(), BUSYBOX.read_bytes()))
+    (directory / payload.disk).write_bytes(disk.image(mark("disk", "boot-sector"), mark("disk", "efi-program")))
+    (directory / payload.answer).write_text(KICKSTART)
+    return payload
+
+
+def _initrd(installer: bytes, busybox: bytes) -> bytes:
+    available = {
+        module_name(entry.name): entry.data
+        for entry in cpio.parse(gzip.decompress(installer))
+        if entry.name.endswith(".ko")
+    }
+    modules = in_load_order(_WANTED_MODULES, {name: dependencies(data) for name, data in available.items()})
+    folders = ("dev", "proc", "sys", "bin", "etc", "tmp", "modules")
+    entries = [cpio.directory(name) for name in folders]
+    entries += [cpio.console(), cpio.file("bin/busybox", busybox, 0o755)]
+    entries += [cpio.file(f"modules/{name}.ko", available[name]) for name in modules]
+    entries += [cpio.file("modules/order", _order(modules).encode())]
+    for name, place in (("init", "init"), ("udhcpc-script", "bin/udhcpc-script"), ("post.awk", "post.awk")):
+        entries.append(cpio.file(place, (_SCRIPTS / name).read_bytes(), 0o755))
+    return gzip.compress(cpio.serialize(entries), compresslevel=6, mtime=0)
+
+
+def _order(modules: Iterable[str]) -> str:
+    """What /init loads, a line each: file name and parameters."""
+    return "".join(f"{name}.ko{_PARAMETERS.get(name, '')}\n" for name in modules)
+
+
+def module_name(path: str) -> str:
+    """The kernel's name of a module file: it takes - and _ for the same."""
+    return path.rsplit("/", 1)[-1].removesuffix(".ko").replace("-", "_")
+
+
+def dependencies(module: bytes) -> tuple[str, ...]:
+    """What a module file says that it needs (the string ``depends=a,b`` of its .modinfo section)."""
+    found = re.search(rb"\0depends=([^\0]*)\0", module)
+    names = found[1].decode() if found else ""
+    return tuple(module_name(name) for name in names.split(",") if name)
+
+
+def in_load_order(wanted: Iterable[str], needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """``wanted`` and all they need, each after what it needs; names that are not in ``needs`` are built in."""
+    order: list[str] = []
+
+    def load(name: str) -> None:
+        if name in needs and name not in order:
+            for other in needs[name]:
+                load(other)
+            order.append(name)
+
+    for name in wanted:
+        load(name)
+    return order

@@ -1,0 +1,183 @@
+"""Running scenarios: wires, servers and machines put together, two power-ons for each machine, and the judgement.
+
+Knows what a machine must show: on its first power-on it fetches its answer file itself, runs it and switches off; on its second
+the program on its own disk speaks.
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.parse
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit import evidence, payload, servers
+from labkit.machine import Machine, Outcome, PowerOn, power_on
+from labkit.reference import ReferenceServer
+from labkit.report import Report
+from labkit.scenarios import Scenario
+from labkit.wire import Wire
+
+Say = Callable[[str], None]
+
+# In the order in which a first power-on reaches them, with what was being waited for when the next one is missing
+_STAGES = ("kernel", "address", "answer", "installed")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run."""
+
+    jobs: int
+    timeout_s: float
+    """For one power-on."""
+    reference: bool = False
+    verbose: bool = False
+
+
+@dataclass(slots=True)
+class Bench:
+    """One wire with its servers: everything that the machines on it have in common."""
+
+    wire: Wire
+    server: servers.Server
+    addresses: servers.AddressServer | None
+    scenarios: list[Scenario]
+
+
+def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path, say: Say) -> list[Report]:
+    """Run ``scenarios``; ``work`` is for files that only machines need, ``logs`` for what people may want to read."""
+    files = payload.build(work / "payload")
+    benches = [
+        _bench(kind, group, files, work, logs, options)
+        for kind, proxy in (("server", False), ("proxy", True))
+        if (group := [s for s in scenarios if s.proxy is proxy])
+    ]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        futures: dict[str, Future[Report]] = {}
+        for bench in benches:
+            for scenario in bench.scenarios:
+                futures[scenario.name] = pool.submit(_run_machine, scenario, bench, options, work, logs, say)
+        reports = {name: future.result() for name, future in futures.items()}
+    for bench in benches:
+        _judge_wire(bench, [reports[s.name] for s in bench.scenarios])
+    return [reports[s.name] for s in scenarios]
+
+
+def _bench(
+    kind: str, scenarios: list[Scenario], files: payload.Payload, work: Path, logs: Path, options: Options
+) -> Bench:
+    wire = Wire(kind, "10.77.0.0/24", logs)
+    for scenario in scenarios:
+        wire.add_tap(_tap(scenario))
+    wire.record()
+    server: servers.Server
+    if options.reference:
+        server = ReferenceServer(wire, scenarios, files, work / f"{kind}.root", logs)
+    else:
+        config = logs / f"{kind}.toml"
+        config.write_text(servers.rack_toml(wire, scenarios, files, work / f"{kind}.state"))
+        server = servers.PxenetServer(wire.rack, config, logs / f"{kind}.server.log")
+    addresses = servers.AddressServer(wire, logs) if any(s.proxy for s in scenarios) else None
+    if addresses is not None:
+        addresses.start()
+    server.start()
+    return Bench(wire, server, addresses, scenarios)
+
+
+def _tap(scenario: Scenario) -> str:
+    return f"tap{scenario.number}"
+
+
+def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path, logs: Path, say: Say) -> Report:
+    machine = Machine(scenario.name, scenario.firmware, scenario.mac, _tap(scenario), work / f"{scenario.name}.disk")
+    report = Report(scenario)
+
+    def console(line: str) -> None:
+        if options.verbose or "@lab" in line:
+            say(f"{scenario.name:16} {line}")
+
+    say(f"{scenario.name:16} power on: {scenario.about}")
+    first = power_on(machine, bench.wire.rack, logs / f"{scenario.name}.1.serial", options.timeout_s, console)
+    report.first = first
+    if fault := first_fault(first):
+        report.faults.append(f"first power-on: {fault}")
+        report.logs.append(("its console", "\n".join(first.tail)))
+        return report
+    say(f"{scenario.name:16} power on again: it must boot its own disk")
+    second = power_on(machine, bench.wire.rack, logs / f"{scenario.name}.2.serial", options.timeout_s, console)
+    report.second = second
+    if fault := second_fault(second, scenario.disk_mark):
+        report.faults.append(f"second power-on: {fault}")
+        report.logs.append(("its console", "\n".join(second.tail)))
+    return report
+
+
+def first_fault(power: PowerOn) -> str:
+    """Why a first power-on was not an install, or "" when it was: every stage reported, and off by itself."""
+    missing = next((stage for stage in _STAGES if power.mark_at(stage) is None), None)
+    if missing is None and power.outcome is Outcome.OFF:
+        return ""
+    reached = [mark.stage for _, mark in power.marks if mark.stage in _STAGES]
+    where = f"after stage {reached[-1]!r}" if reached else "before its kernel started"
+    words = f": {power.words}" if power.words else ""
+    return f"{power.outcome.value} {where} ({power.lasted_s:.0f} s){words}"
+
+
+def second_fault(power: PowerOn, disk_mark: str) -> str:
+    """Why a second power-on did not boot the disk, or "" when it did."""
+    if power.mark_at("kernel") is not None:
+        return "it started the installer's kernel again"
+    said = power.detail("disk")
+    if said == disk_mark:
+        return ""
+    if said is not None:
+        return f"the disk's {said} spoke, not its {disk_mark}"
+    words = f": {power.words}" if power.words else ""
+    return f"{power.outcome.value} after {power.lasted_s:.0f} s and the disk never spoke{words}"
+
+
+def _judge_wire(bench: Bench, reports: list[Report]) -> None:
+    """End the servers and the recording, and hold the recording against what the machines said."""
+    common: list[str] = []
+    try:
+        bench.server.stop()
+    except RuntimeError as error:
+        common.append(str(error))
+    if bench.addresses is not None:
+        bench.addresses.stop()
+    time.sleep(0.2)  # for the recorder's buffer
+    bench.wire.stop_recording()
+    recording = evidence.read(bench.wire.recording)
+    common += [
+        f"the server sent what tshark objects to: {f}" for f in recording.faults_of(bench.wire.server_address)[:10]
+    ]
+    for report in reports:
+        _judge_machine(report, recording)
+        report.faults += common
+        if report.faults:
+            words = [report.scenario.mac, report.scenario.name]
+            report.logs.append(
+                (f"the server's log ({bench.server.log.name})", servers.tail(bench.server.log, only=words))
+            )
+
+
+def _judge_machine(report: Report, recording: evidence.Recording) -> None:
+    mac, first, second = report.scenario.mac, report.first, report.second
+    if first is None:
+        return
+
+    def after(at: float | None, power: PowerOn) -> float | None:
+        return None if at is None else at - power.at
+
+    report.first_dhcp_s = after(recording.first_dhcp_at(mac, first.at), first)
+    report.loader_s = after(recording.first_read_at(mac, first.at), first)
+    last = second or first
+    if second is not None:
+        report.second_dhcp_s = after(recording.first_dhcp_at(mac, second.at), second)
+    report.reads = recording.reads(mac, last.at, last.at + last.lasted_s)
+    answer, address = first.detail("answer"), first.detail("address")
+    if answer and address and not recording.was_read_by(urllib.parse.urlsplit(answer).path, mac, address):
+        report.faults.append(f"nobody saw it ask for {answer} from its own address {address}")

@@ -1,0 +1,53 @@
+"""What the lab tries: for each scenario which machine, which boot loader, and who gives the addresses. A table, no code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labkit.machine import Firmware
+
+KERNEL_ARGS = "console=ttyS0 quiet"
+PROFILE = "tiny"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One machine's way: its first power-on installs it, its second goes to its own disk."""
+
+    name: str
+    number: int
+    """Makes its hardware address and its tap."""
+    firmware: Firmware
+    loader: str
+    """As ``boot.loader.*`` spells it."""
+    proxy: bool
+    """Addresses come from another server; the server under test is a ProxyDHCP server."""
+    about: str
+    optional: bool = False
+    """Only when asked for by name."""
+
+    @property
+    def platform(self) -> str:
+        """The key under ``boot.loader`` for this machine."""
+        return "bios" if self.firmware is Firmware.BIOS else "x64"
+
+    @property
+    def mac(self) -> str:
+        """The machine's hardware address (locally administered, QEMU's range)."""
+        return f"52:54:00:77:00:{self.number:02x}"
+
+    @property
+    def disk_mark(self) -> str:
+        """What the disk says when this firmware starts it."""
+        return "boot-sector" if self.firmware is Firmware.BIOS else "efi-program"
+
+
+SCENARIOS = (
+    Scenario("bios", 1, Firmware.BIOS, "pxelinux", False, "SeaBIOS and iPXE ROM, pxelinux, kernel by TFTP"),
+    Scenario("uefi-grub", 2, Firmware.UEFI, "grub", False, "OVMF PXE, GRUB, kernel by TFTP"),
+    Scenario("uefi-ipxe", 3, Firmware.UEFI, "ipxe", False, "OVMF PXE, iPXE, kernel by HTTP"),
+    Scenario("bios-proxy", 4, Firmware.BIOS, "pxelinux", True, "as bios, with dnsmasq giving the addresses"),
+    Scenario("uefi-grub-proxy", 5, Firmware.UEFI, "grub", True, "as uefi-grub, with dnsmasq giving the addresses"),
+    Scenario("uefi-http", 6, Firmware.UEFI_HTTP, "ipxe", False, "OVMF HTTP boot, iPXE, kernel by HTTP", optional=True),
+    Scenario("uefi-secure", 7, Firmware.SECURE, "shim", False, "OVMF with Secure Boot, shim, GRUB", optional=True),
+)
