@@ -5,7 +5,7 @@ Knows addresses, identities and time as an argument; must not know packets. Thre
 counts only against other offers). A lease that has ended is remembered for its client until somebody else needs the address
 (RFC 2131 §1.6: the same client gets the same address whenever possible).
 
-No operation walks the table. Memory is bounded by the number of addresses: one lease an address, and never more offers than ``max_offers``.
+No operation walks the table. Memory is bounded: one lease for each address, and never more offers than ``max_offers``.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class LeaseTable:
     def record(self, identity: bytes, mac: bytes) -> Lease | None:
         """What is known of a client: the lease that is being written for it, else its latest one, ended or not.
 
-        A client known by its hardware address that now shows a client identifier (or the other way round) is the same machine at another
-        stage of its boot: the record is taken over, or a small pool runs dry during installs.
+        A client known by its hardware address that now shows a client identifier (or the other way round) is the same machine at
+        another stage of its boot: the record is taken over, or a small pool runs dry during installs.
         """
         if (pending := self._pending.get(identity)) is not None:
             return pending
@@ -201,7 +201,7 @@ class LeaseTable:
         return lease
 
     def bind(self, identity: bytes, now: float) -> Lease | None:
-        """A pending lease has become durable. Returns the client's lease of another address, which ends by this and has to be stored."""
+        """A pending lease has become durable. Returns the client's lease of another address: it ends by this and has to be stored."""
         lease = self._pending.pop(identity)
         del self._pending_at[lease.address]
         earlier_at = self._owned.get(identity)
@@ -213,15 +213,8 @@ class LeaseTable:
 
     def release(self, identity: bytes, address: int, now: float) -> Lease | None:
         """The client gives its address back; the record to store, or None when the address is not its own."""
-        pending = self._pending.get(identity)
-        if pending is not None and pending.address == address:
-            self.drop(identity)
         lease = self.live_at(address, now)
-        if lease is not None and lease.identity == identity:
-            return self._end(lease, now)
-        if pending is not None and pending.address == address:
-            return replace(pending, state=LeaseState.RELEASED, expires_at=now)  # what is being written must not outlive this
-        return None
+        return self._end(lease, now) if lease is not None and lease.identity == identity else None
 
     def set_aside(self, address: int, mac: bytes, until_at: float, now: float) -> Lease:
         """Nobody gets this address before ``until_at``; the record to store."""

@@ -1,0 +1,96 @@
+"""What a DHCP packet says about the machine that sent it: firmware, boot loader or operating system, and for which processor.
+
+Knows options 43, 55, 60, 77, 93, 97 and 175 as clients send them; must not know what they will be given. RFC 4578, RFC 3004.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pxenet.model import BootClient, ClientKind, Platform, platform_of
+from pxenet.wire.dhcp import Message
+from pxenet.wire.iana import OptionCode
+from pxenet.wire.options import Options
+from pxenet.wire.pxe import FEATURE_CODES, HTTP_CLIENT, IPXE, parse_class
+from pxenet.wire.reader import WireError
+
+T = TypeVar("T")
+
+_RASPBERRY_ARCHES = (0, 41)
+"""Its ROM calls itself x86 BIOS; 41 is the number it got later."""
+_RASPBERRY_PREFIXES = tuple(
+    bytes.fromhex(prefix) for prefix in ("b827eb", "dca632", "e45f01", "d83add", "28cdc1", "2ccf67")
+)
+_RASPBERRY_UUIDS = (b"RPi", b"4iPR", b"5iPR")
+"""Option 97 of Pi 4 and later begins with "RPi4" or "RPi5", as the bytes of a number in either order."""
+
+
+def lenient(read: Callable[[int], T | None], code: int) -> T | None:
+    """An option's value, None when it is absent or malformed.
+
+    A server ignores an option that is not what it should be, and serves the rest of the packet.
+    """
+    try:
+        return read(code)
+    except WireError:
+        return None
+
+
+def boot_client(message: Message) -> BootClient:
+    """The machine as its packet describes it."""
+    options = message.options
+    vendor_class = lenient(options.text, OptionCode.VENDOR_CLASS) or ""
+    user_class = options.raw(OptionCode.USER_CLASS) or b""
+    boot_class = parse_class(vendor_class)
+    # iPXE's class is that of the firmware it replaces; only 77 and 175 give it away, and 77 comes bare or as RFC 3004's list.
+    is_ipxe = user_class in (b"iPXE", b"\x04iPXE") or OptionCode.IPXE in options
+    kind = ClientKind.OTHER
+    if is_ipxe:
+        kind = ClientKind.IPXE
+    elif boot_class is not None:
+        kind = ClientKind.HTTP if boot_class.name == HTTP_CLIENT else ClientKind.PXE
+    arch, platform = _architecture(options, boot_class.arch if boot_class else None)
+    return BootClient(
+        mac=message.hardware,
+        kind=kind,
+        arch=arch,
+        platform=platform,
+        uuid=_uuid(options),
+        ipxe_features=_features(options) if is_ipxe else frozenset(),
+        raspberry=kind is ClientKind.PXE and arch in _RASPBERRY_ARCHES and _is_raspberry(message),
+        vendor_class=vendor_class,
+        user_class=user_class.lstrip(b"\x04").decode("ascii", "backslashreplace"),
+    )
+
+
+def _architecture(options: Options, in_class: int | None) -> tuple[int, Platform | None]:
+    """The first listed type that has a platform, else the first one; without option 93 the digits of the class, else x86 BIOS."""
+    listed = lenient(options.numbers, OptionCode.ARCHITECTURE) or (in_class or 0,)
+    for arch in listed:
+        platform, _ = platform_of(arch)
+        if platform is not None:
+            return arch, platform
+    return listed[0], None
+
+
+def _uuid(options: Options) -> bytes | None:
+    raw = options.raw(OptionCode.MACHINE_ID)
+    if raw is None or len(raw) != 17 or raw[0] != 0:
+        return None
+    uuid = raw[1:]
+    # One octet sixteen times names no machine: EDK2 sends zeros for "unknown", the Raspberry Pi 3 B a constant 0x44.
+    return None if uuid.count(uuid[0]) == len(uuid) else uuid
+
+
+def _features(options: Options) -> frozenset[int]:
+    inside, _ = Options.parse_damaged(options.raw(OptionCode.IPXE) or b"", IPXE)
+    return frozenset(code for code, _ in inside if code in FEATURE_CODES)
+
+
+def _is_raspberry(message: Message) -> bool:
+    uuid = (message.options.raw(OptionCode.MACHINE_ID) or b"")[1:]
+    if uuid.startswith(_RASPBERRY_UUIDS):
+        return True
+    asked = lenient(message.options.numbers, OptionCode.PARAMETER_LIST) or ()
+    return message.hardware.startswith(_RASPBERRY_PREFIXES) and OptionCode.VENDOR_SPECIFIC in asked

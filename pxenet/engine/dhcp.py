@@ -1,0 +1,417 @@
+"""The DHCP server as a state machine without sockets or clock: datagrams in, answers and records to keep out.
+
+Knows RFC 2131 and 2132 whole, BOOTP (RFC 1534) for reserved addresses, relays (RFC 3046, 3527, 5107, 8357), and hands what is for a
+boot server to ``proxy``. Which file a machine boots and which host it is are functions it is given. Must not know policy or storage.
+
+An address is leased only by a REQUEST, and the ACK leaves only when the lease is durable; everything said before is a promise that
+may be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from pxenet.engine.client import lenient
+from pxenet.engine.dhcp_boot import NOTHING, BootFields, server_fields
+from pxenet.engine.dhcp_desk import BootChooser, Desk, file_detail
+from pxenet.engine.dhcp_grants import Grants, Waiting
+from pxenet.engine.dhcp_query import Query, Stage, request_of
+from pxenet.engine.dhcp_reception import HostFinder, Reception
+from pxenet.engine.dhcp_reply import give, give_bootp, refuse
+from pxenet.engine.dhcp_route import Ports
+from pxenet.engine.dhcp_rules import Finding, Reaction, choose, judge, reaction, reservation
+from pxenet.engine.dhcp_subnet import DhcpSettings, ServedSubnet, Subnet, Subnets
+from pxenet.engine.dhcp_tally import DhcpStatistics
+from pxenet.engine.proxy import ProxyDhcp, asks_boot_server
+from pxenet.engine.surface import NEVER, Commit, Output, Sighting
+from pxenet.events import Event
+from pxenet.model import Absent, BootFile, Content, Lease, Verdict
+from pxenet.net.datagram import Datagram, Interface
+from pxenet.wire.dhcp import Message, parse
+from pxenet.wire.iana import BOOTREQUEST, INFINITE, MessageType, OptionCode, architecture_name, message_type_name
+from pxenet.wire.reader import WireError
+from pxenet.wire.text import address_text
+
+__all__ = ["BootChooser", "DhcpServer", "DhcpSettings", "DhcpStatistics", "HostFinder", "Subnet"]
+
+_FRESH_S = 10.0
+"""A lease younger than this is confirmed again as it is: a retransmitted REQUEST costs no write."""
+_SHORTEST_LEASE_S = 120.0
+"""A client may ask for less than we give, but not for so little that it does nothing but renew."""
+_BOOTP_BYTES = 300
+"""A BOOTP packet without its IP and UDP headers (RFC 951)."""
+_LONGEST_NAME = 63
+
+
+class DhcpServer:
+    """DHCP and ProxyDHCP for all subnets. Feed it the datagrams of both ports; see :class:`pxenet.engine.surface.Engine`."""
+
+    def __init__(
+        self,
+        settings: DhcpSettings,
+        interfaces: Sequence[Interface],
+        boot: BootChooser,
+        hosts: HostFinder,
+        leases: Iterable[Lease] = (),
+    ) -> None:
+        self._settings = settings
+        self._desk = Desk(Ports(settings.port, settings.proxy_port), boot)
+        self._proxy = ProxyDhcp(self._desk)
+        self._subnets = Subnets(settings, interfaces)
+        self._subnets.load(leases, 0.0)
+        self._reception = Reception(settings, interfaces, self._subnets, hosts)
+        self._grants = Grants()
+        self._by_type: dict[int | None, Callable[[Query, Output], None]] = {
+            MessageType.DISCOVER: self._discover,
+            MessageType.REQUEST: self._request,
+            MessageType.DECLINE: self._decline,
+            MessageType.RELEASE: self._release,
+            MessageType.INFORM: self._inform,
+            None: self._bootp,
+        }
+
+    # -- the surface -----------------------------------------------------------------------------------------------------
+
+    def receive(self, batch: Sequence[Datagram], now: float) -> Output:
+        """Take what arrived. Bad packets are counted and dropped, never raised."""
+        out = Output()
+        for served in self._subnets:
+            served.leases.expire(now)
+        for datagram in batch:
+            if (reason := self._take(datagram, now, out)) is not None:
+                self._desk.tally.dropped[reason] += 1
+        return out
+
+    def committed(self, commit: int, verdict: Verdict, now: float) -> Output:
+        """The fate of a lease: only now its ACK may leave."""
+        out = Output()
+        waiting = self._grants.settle(commit)
+        if waiting is None:
+            return out
+        query, leases = waiting.query, waiting.served.leases
+        if verdict is Verdict.DURABLE:
+            if (earlier := leases.bind(query.identity, now)) is not None:
+                out.commits.append(Commit((earlier,)))
+            self._say(waiting, out)
+            return out
+        leases.drop(query.identity)
+        if verdict is Verdict.TAKEN:
+            self._lost(waiting, now, out)
+            return out
+        # The client asks again in some seconds, and by then the disk may have recovered: it meets the same address.
+        if waiting.lease.address in waiting.served.pool and leases.leased_to(waiting.lease.address, now) is None:
+            leases.offer(query.identity, waiting.lease.address, now + self._settings.offer_hold_s)
+        self._desk.tally.dropped["not durable"] += 1
+        out.events.append(Event("dhcp.not_durable", query.client.mac, waiting.lease.address))
+        return out
+
+    def tick(self, now: float) -> Output:
+        """Nothing is ever due: what ends is noticed when somebody asks."""
+        return Output()
+
+    def deadline(self) -> float:
+        """NEVER."""
+        return NEVER
+
+    def provide(self, want: int, answer: Content | Absent, now: float) -> Output:
+        """This engine wants no content."""
+        return Output()
+
+    def unreadable(self, want: int, detail: str, now: float) -> Output:
+        """This engine wants no content."""
+        return Output()
+
+    def uploaded(self, upload: int, refused: Absent | None, now: float) -> Output:
+        """This engine takes no files."""
+        return Output()
+
+    # -- questions of others ---------------------------------------------------------------------------------------------
+
+    def who(self, address: int, now: float) -> Lease | None:
+        """The lease of the client that has this address now."""
+        served = self._subnets.of_address(address)
+        return None if served is None else served.leases.live_at(address, now)
+
+    def lease_of(self, mac: bytes, now: float) -> Lease | None:
+        """The lease that this machine has now; of several (it moved) the one that ends last."""
+        found = [lease for served in self._subnets if (lease := served.leases.live_of_mac(mac, now)) is not None]
+        return max(found, key=lambda lease: lease.expires_at, default=None)
+
+    def statistics(self) -> DhcpStatistics:
+        """What was counted since the start, and how much is held now."""
+        counts = [served.leases.counts for served in self._subnets]
+        received, sent, dropped = self._desk.tally.frozen()
+        return DhcpStatistics(
+            received,
+            sent,
+            dropped,
+            leases=sum(leases for leases, _, _ in counts),
+            offers=sum(offers for _, offers, _ in counts),
+            pending=len(self._grants),
+            pool_taken=sum(served.pool.taken for served in self._subnets),
+            pool_size=sum(len(served.pool) for served in self._subnets),
+        )
+
+    # -- one datagram ----------------------------------------------------------------------------------------------------
+
+    def _take(self, datagram: Datagram, now: float, out: Output) -> str | None:
+        """Answer one datagram, or say why it is none that concerns us."""
+        try:
+            message = parse(datagram.data)
+            kind = message.message_type
+        except WireError:
+            return "malformed"
+        if message.op != BOOTREQUEST:
+            return "not a request"
+        self._desk.tally.received[message_type_name(kind)] += 1
+        if kind == MessageType.DISCOVER and message.ciaddr:
+            message = replace(message, ciaddr=0)  # it has no address yet, whatever some clients leave there
+        query = self._reception.query(message, kind, datagram, now)
+        if isinstance(query, str):
+            return query
+        mode = query.link[0].subnet.mode if query.link else self._settings.default_mode
+        if mode == "off":
+            return "off"
+        if asks_boot_server(query, self._settings.proxy_port):
+            self._proxy.boot_server(query, out)
+        elif datagram.port == self._settings.proxy_port:
+            return "not for a boot server"
+        elif mode == "proxy":
+            self._proxy.beside(query, out)
+        elif (handler := self._by_type.get(kind)) is None:
+            return "message type"
+        else:
+            handler(query, out)
+        return None
+
+    # -- the messages of RFC 2131 §4.3 -----------------------------------------------------------------------------------------
+
+    def _discover(self, query: Query, out: Output) -> None:
+        about = {"arch": architecture_name(query.client.arch), "vendor_class": query.client.vendor_class}
+        self._desk.tell(out, query, "dhcp.discover", about)
+        if not self._has_subnet(query, out):
+            return
+        found = choose(query)
+        if found is None:
+            subnet = query.link[0].subnet
+            self._desk.drop("pool empty")
+            network = f"{address_text(subnet.network)}/{subnet.prefix}"
+            self._tell_of_network(out, query, subnet.network, "dhcp.pool_empty", {"network": network})
+            out.sightings.append(Sighting(query.client, 0, "discover"))
+            return
+        served, address = found
+        if address in served.pool and served.leases.leased_to(address, query.now) != query.identity:
+            hold_s = self._settings.raspberry_hold_s if query.client.raspberry else self._settings.offer_hold_s
+            served.leases.offer(query.identity, address, query.now + hold_s)
+        boot, fields = self._boot_fields(query, served, out)
+        message = self._give(query, MessageType.OFFER, served, address, self._lease_s(query, served), fields)
+        self._desk.post(out, self._desk.envelope(query, message), "OFFER")
+        out.sightings.append(Sighting(query.client, address, "offer", boot))
+        self._desk.tell(out, query, "dhcp.offer", {"offered": address_text(address), **file_detail(boot)}, address)
+
+    def _request(self, query: Query, out: Output) -> None:
+        if query.chosen is not None and not self._reception.is_ours(query.chosen, query):
+            for one in query.link:
+                one.leases.withdraw(query.identity)
+            self._desk.drop("another server was chosen")
+            self._desk.observe(query, out)
+            return
+        asked = request_of(
+            query.message,
+            broadcast=query.datagram.broadcast or (bool(query.message.giaddr) and not query.relayed.unicast),
+        )
+        if asked is None:
+            self._desk.drop("no address asked for")
+            return
+        stage, address = asked
+        if not query.link:
+            if stage is not Stage.RENEWING:
+                self._has_subnet(query, out)
+            self._desk.drop("no subnet")
+            return
+        finding, served = judge(query, stage, address, self._settings.reserved)
+        what = reaction(stage, finding, authoritative=query.authoritative)
+        if what is Reaction.SILENT:
+            self._desk.drop(f"{stage.value}: {finding.value}")
+        elif what is Reaction.NAK or served is None:
+            self._nak(query, address, finding, out)
+        else:
+            self._grant(query, stage, served, address, out)
+
+    def _decline(self, query: Query, out: Output) -> None:
+        """Only the client to which an address is promised can say that it is not to be had."""
+        address = query.requested or 0
+        for one in query.link:
+            leases = one.leases
+            if address in one.subnet and query.identity == leases.holder(address, query.now):
+                self._grants.cancel(query.identity, query.now, out)
+                hold_s = self._settings.decline_hold_s
+                lease = leases.set_aside(address, query.client.mac, query.now + hold_s, query.now)
+                out.commits.append(Commit((lease,)))
+                asked = address_text(address)
+                out.events.append(
+                    Event("dhcp.decline", query.client.mac, address, {"asked": asked, "hold_s": int(hold_s)})
+                )
+                return
+        self._desk.drop("decline of an address that is not its own")
+
+    def _release(self, query: Query, out: Output) -> None:
+        address = query.message.ciaddr
+        served = self._subnets.of_address(address)
+        waiting = self._grants.of(query.identity)
+        if waiting is not None and waiting.lease.address == address:
+            self._grants.cancel(query.identity, query.now, out)
+        lease = None if served is None else served.leases.release(query.identity, address, query.now)
+        if lease is None:
+            self._desk.drop("release of an address that is not its own")
+            return
+        out.commits.append(Commit((lease,)))
+        out.events.append(Event("dhcp.release", query.client.mac, address, {"given": address_text(address)}))
+
+    def _inform(self, query: Query, out: Output) -> None:
+        """Settings without a lease (RFC 2131 §4.3.5)."""
+        if not self._has_subnet(query, out):
+            return
+        served = next((one for one in query.link if query.message.ciaddr in one.subnet), query.link[0])
+        _, fields = self._boot_fields(query, served, out)
+        message = self._give(query, MessageType.ACK, served, 0, None, fields)
+        self._desk.post(out, self._desk.envelope(query, message), "ACK")
+        self._desk.tell(out, query, "dhcp.inform")
+
+    def _bootp(self, query: Query, out: Output) -> None:
+        """A client without DHCP cannot renew: it gets a reserved address or nothing."""
+        address = reservation(query)
+        if address is None:
+            self._desk.drop("BOOTP without a reserved address")
+            return
+        served = next(one for one in query.link if address in one.subnet)
+        boot, fields = self._boot_fields(query, served, out)
+        message = give_bootp(query, served.subnet, address, fields)
+        self._desk.post(out, self._desk.envelope(query, message, limit=_BOOTP_BYTES), "BOOTP")
+        out.sightings.append(Sighting(query.client, address, "offer", boot))
+        self._desk.tell(out, query, "dhcp.offer", {"offered": address_text(address), **file_detail(boot)}, address)
+
+    # -- granting and refusing ---------------------------------------------------------------------------------------------
+
+    def _grant(self, query: Query, stage: Stage, served: ServedSubnet, address: int, out: Output) -> None:
+        """ACK, at once if the lease on the disk says so already, else when it does."""
+        now, identity = query.now, query.identity
+        before = self._grants.of(identity)
+        if before is not None and before.lease.address == address:
+            if before.query.message.xid == query.message.xid:
+                self._desk.drop("its lease is being written")
+            else:
+                self._replace(before, query, stage, out)
+            return
+        if before is None and len(self._grants) >= self._settings.max_pending:
+            self._desk.drop("too many leases are being written")
+            return
+        self._grants.cancel(identity, now, out)
+        lease_s = self._lease_s(query, served)
+        lease = Lease(
+            address=address,
+            identity=identity,
+            mac=query.client.mac,
+            expires_at=now + lease_s,
+            hostname=_host_name(query),
+            since_at=now,
+            client_id=query.message.options.raw(OptionCode.CLIENT_ID) or b"",
+        )
+        current = served.leases.live_at(address, now)
+        if current is not None and current.identity == identity:
+            lease = replace(lease, since_at=current.since_at)
+            young = current.expires_at >= lease.expires_at - _FRESH_S
+            if young and lease == replace(current, expires_at=lease.expires_at):
+                served.leases.withdraw(identity)
+                self._say(self._waiting(query, stage, served, current, out), out)
+                return
+        self._grants.begin(self._waiting(query, stage, served, lease, out), out)
+
+    def _replace(self, before: Waiting, query: Query, stage: Stage, out: Output) -> None:
+        """The client has started over while its lease was on the way: the answer it now understands waits instead."""
+        fresh = self._waiting(query, stage, before.served, before.lease, out)
+        before.query, before.stage, before.send, before.sighting = query, stage, fresh.send, fresh.sighting
+
+    def _waiting(self, query: Query, stage: Stage, served: ServedSubnet, lease: Lease, out: Output) -> Waiting:
+        boot, fields = self._boot_fields(query, served, out)
+        lease_s = lease.expires_at - query.now
+        message = self._give(query, MessageType.ACK, served, lease.address, lease_s, fields)
+        event = None
+        if stage in (Stage.SELECTING, Stage.INIT_REBOOT):
+            seconds = "unlimited" if lease_s >= INFINITE else int(lease_s)
+            detail = {"given": address_text(lease.address), "lease_s": seconds, **file_detail(boot)}
+            event = Event("dhcp.ack", query.client.mac, lease.address, detail)
+        sighting = Sighting(query.client, lease.address, "lease", boot)
+        return Waiting(query, stage, served, lease, self._desk.envelope(query, message), sighting, event)
+
+    def _say(self, waiting: Waiting, out: Output) -> None:
+        """The ACK leaves."""
+        query = waiting.query
+        self._desk.post(out, waiting.send, "ACK")
+        out.sightings.append(waiting.sighting)
+        event = waiting.event
+        if event is not None and self._desk.told.first(query.identity, query.message.xid, event.kind, query.now):
+            out.events.append(event)
+
+    def _lost(self, waiting: Waiting, now: float, out: Output) -> None:
+        """Another server has given the address away. Who asked us is told to start over; who asked everybody may have other luck."""
+        query, address = waiting.query, waiting.lease.address
+        waiting.served.leases.set_aside(address, b"", now + self._settings.decline_hold_s, now)
+        out.events.append(Event("dhcp.taken", query.client.mac, address, {"asked": address_text(address)}))
+        if waiting.stage is not Stage.REBINDING:
+            self._nak(query, address, Finding.TAKEN, out)
+
+    def _nak(self, query: Query, address: int, finding: Finding, out: Output) -> None:
+        message = refuse(query, finding.value, echo_client_id=self._settings.echo_client_id)
+        self._desk.post(out, self._desk.envelope(query, message, nak=True), "NAK")
+        self._desk.tell(out, query, "dhcp.nak", {"asked": address_text(address), "why": finding.value}, address)
+
+    def _give(
+        self,
+        query: Query,
+        kind: MessageType,
+        served: ServedSubnet,
+        yiaddr: int,
+        lease_s: float | None,
+        fields: BootFields,
+    ) -> Message:
+        echo = self._settings.echo_client_id
+        return give(query, kind, served.subnet, yiaddr, lease_s, fields, echo_client_id=echo)
+
+    # -- small things -----------------------------------------------------------------------------------------------------
+
+    def _boot_fields(self, query: Query, served: ServedSubnet, out: Output) -> tuple[BootFile | None, BootFields]:
+        """What the client boots, and how its answer says so; None and no fields when nothing."""
+        boot = self._desk.boot_file(query, out, "dhcp.no_boot")
+        if boot is None:
+            return None, NOTHING
+        return boot, server_fields(query.client, boot, served.subnet.next_server or query.server)
+
+    def _has_subnet(self, query: Query, out: Output) -> bool:
+        if query.link:
+            return True
+        self._desk.drop("no subnet")
+        self._tell_of_network(out, query, query.via, "dhcp.no_subnet", {"via": address_text(query.via)})
+        return False
+
+    def _tell_of_network(
+        self, out: Output, query: Query, network: int, kind: str, detail: Mapping[str, object]
+    ) -> None:
+        """An event once in a while for a network, not for each of its clients."""
+        if self._desk.told.first(network.to_bytes(4, "big"), 0, kind, query.now):
+            out.events.append(Event(kind, query.client.mac, 0, detail))
+
+    def _lease_s(self, query: Query, served: ServedSubnet) -> float:
+        """What the subnet gives, or less when the client wants less."""
+        wanted = lenient(query.message.options.number, OptionCode.LEASE_TIME)
+        given = served.subnet.lease_s
+        return given if not wanted else min(given, max(float(wanted), _SHORTEST_LEASE_S))
+
+
+def _host_name(query: Query) -> str:
+    """What people read in the list of leases: the configured name, else the client's own words as far as they are printable."""
+    if query.host is not None and query.host.configured:
+        return query.host.name
+    told = lenient(query.message.options.text, OptionCode.HOST_NAME) or ""
+    return "".join(letter for letter in told if letter.isprintable())[:_LONGEST_NAME]

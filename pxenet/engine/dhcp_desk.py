@@ -1,0 +1,102 @@
+"""What the DHCP server and the ProxyDHCP server do alike: turn a decision into a datagram, tell people, count.
+
+Must not decide whether or with what a client is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pxenet.engine.client import lenient
+from pxenet.engine.dhcp_boot import has_file, name_of
+from pxenet.engine.dhcp_query import Query
+from pxenet.engine.dhcp_route import Ports, route, send_by
+from pxenet.engine.dhcp_tally import Tally
+from pxenet.engine.dhcp_told import Told
+from pxenet.engine.surface import Output, Sighting
+from pxenet.events import Event
+from pxenet.model import BootClient, BootFile, ClientKind
+from pxenet.net.datagram import Send
+from pxenet.wire.dhcp import Message, payload_limit, serialize
+from pxenet.wire.iana import OptionCode, architecture_name
+
+BootChooser = Callable[[BootClient, int], BootFile]
+"""What a machine boots, given the address of ours that it can reach."""
+
+BOOT_KINDS = (ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE)
+"""Clients that are there to boot: when they get nothing, their owner wants to know why."""
+
+
+class Desk:
+    """The way out, for every answer of both servers."""
+
+    __slots__ = ("_boot", "_ports", "tally", "told")
+
+    def __init__(self, ports: Ports, boot: BootChooser) -> None:
+        self._ports = ports
+        self._boot = boot
+        self.tally = Tally()
+        self.told = Told()
+
+    def boot_file(self, query: Query, out: Output, silent: str) -> BootFile | None:
+        """What the client boots; when nothing, None, and an event (``silent``, or the unknown architecture) for a boot client."""
+        client = query.client
+        boot = self._boot(client, query.server)
+        if has_file(boot):
+            return boot
+        if client.kind in BOOT_KINDS:
+            if client.platform is None:
+                self.tell(out, query, "dhcp.unknown_arch", {"arch": architecture_name(client.arch)})
+            else:
+                self.tell(out, query, silent, {"reason": boot.reason, "advice": boot.detail})
+        return None
+
+    def envelope(
+        self,
+        query: Query,
+        message: Message,
+        *,
+        nak: bool = False,
+        routed_as: Message | None = None,
+        limit: int | None = None,
+    ) -> Send:
+        """The datagram that carries the answer. ``limit``: how long it may be, whatever option 57 says."""
+        way = route(
+            routed_as or query.message,
+            query.datagram,
+            self._ports,
+            message.yiaddr,
+            nak=nak,
+            relay_source_port=query.relayed.source_port,
+        )
+        wanted = lenient(query.message.options.number, OptionCode.MAX_SIZE)
+        payload = serialize(message, max_size=limit or payload_limit(wanted))
+        return send_by(way, query.datagram, query.server, payload)
+
+    def post(self, out: Output, send: Send, name: str) -> None:
+        """The answer leaves; ``name``: as what it is counted."""
+        out.sends.append(send)
+        self.tally.sent[name] += 1
+
+    def tell(
+        self, out: Output, query: Query, kind: str, detail: Mapping[str, object] | None = None, address: int = 0
+    ) -> None:
+        """An event, unless this client's exchange has had it."""
+        if self.told.first(query.identity, query.message.xid, kind, query.now):
+            out.events.append(Event(kind, query.client.mac, address, detail or {}))
+
+    def drop(self, reason: str) -> None:
+        """Count what is not answered."""
+        self.tally.dropped[reason] += 1
+
+    def observe(self, query: Query, out: Output) -> None:
+        """A REQUEST to another server tells which address the client is about to have: how we know it later."""
+        if address := query.requested or query.message.ciaddr:
+            out.sightings.append(Sighting(query.client, address, "proxy request"))
+
+
+def file_detail(boot: BootFile | None) -> dict[str, object]:
+    """How events name a boot file."""
+    if boot is None:
+        return {"file": "none", "reason": "nothing to boot"}
+    return {"file": name_of(boot), "reason": boot.reason}

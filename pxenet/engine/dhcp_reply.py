@@ -1,0 +1,145 @@
+"""The answers as messages: which fields and options each kind carries, and in which order.
+
+RFC 2131 table 3, RFC 2132 §9.8 (the client's order), RFC 3046 §2.2, RFC 4578 §2.3, RFC 6842. Must not know why an answer is given.
+"""
+
+from __future__ import annotations
+
+from pxenet.engine.client import lenient
+from pxenet.engine.dhcp_boot import NOTHING, BootFields
+from pxenet.engine.dhcp_query import Query
+from pxenet.engine.dhcp_subnet import Subnet
+from pxenet.wire.dhcp import Message
+from pxenet.wire.iana import BOOTREPLY, INFINITE, MessageType, OptionCode
+from pxenet.wire.options import Options, encode
+
+_BROADCAST_FLAG = 0x8000
+_MASK = OptionCode.SUBNET_MASK
+
+Items = list[tuple[int, bytes]]
+
+
+def give(
+    query: Query,
+    kind: MessageType,
+    subnet: Subnet,
+    yiaddr: int,
+    lease_s: float | None,
+    boot: BootFields,
+    *,
+    echo_client_id: bool = True,
+) -> Message:
+    """OFFER or ACK; without a lease time the ACK of an INFORM, with ``yiaddr`` 0."""
+    items: Items = [_option(OptionCode.MESSAGE_TYPE, kind), _option(OptionCode.SERVER_ID, query.server_id)]
+    if lease_s is not None:
+        items += lease_options(lease_s)
+    items += _settings(query, subnet)
+    items += boot.options
+    items += echoes(query, echo_client_id=echo_client_id)
+    ciaddr = query.message.ciaddr if kind is MessageType.ACK else 0
+    return reply(query.message, items, yiaddr=yiaddr, ciaddr=ciaddr, boot=boot)
+
+
+def refuse(query: Query, why: str, *, echo_client_id: bool = True) -> Message:
+    """NAK. Through a relay it has to be broadcast to a client whose address is wrong (RFC 2131 §4.3.2)."""
+    items: Items = [
+        _option(OptionCode.MESSAGE_TYPE, MessageType.NAK),
+        _option(OptionCode.SERVER_ID, query.server_id),
+        _option(OptionCode.MESSAGE, why),
+    ]
+    for code in (OptionCode.CLIENT_ID,) if echo_client_id else ():
+        if raw := query.message.options.raw(code):
+            items.append((code, raw))
+    items += _relay_agent(query)
+    flags = _BROADCAST_FLAG if query.message.giaddr else query.message.flags
+    return reply(query.message, items, flags=flags)
+
+
+def give_bootp(query: Query, subnet: Subnet, yiaddr: int, boot: BootFields) -> Message:
+    """To a client without DHCP (RFC 1534 §2): its boot file is in the header, its 64 bytes of options hold the rest."""
+    items: Items = [*_settings(query, subnet), *_relay_agent(query)]
+    return reply(query.message, items, yiaddr=yiaddr, boot=BootFields(boot.siaddr, boot.file))
+
+
+def reply(
+    request: Message,
+    items: Items,
+    *,
+    yiaddr: int = 0,
+    ciaddr: int = 0,
+    boot: BootFields = NOTHING,
+    flags: int | None = None,
+) -> Message:
+    """The header that answers this request: what identifies the client and its relay is copied, secs and hops are 0."""
+    return Message(
+        op=BOOTREPLY,
+        htype=request.htype,
+        hlen=request.hlen,
+        hops=0,
+        xid=request.xid,
+        secs=0,
+        flags=request.flags if flags is None else flags,
+        ciaddr=ciaddr,
+        yiaddr=yiaddr,
+        siaddr=boot.siaddr,
+        giaddr=request.giaddr,
+        chaddr=request.chaddr,
+        sname=b"",
+        file=boot.file,
+        options=Options(items),
+    )
+
+
+def lease_options(lease_s: float) -> Items:
+    """Options 51, 58 and 59; T1 and T2 are half and seven eighths of the lease (RFC 2131 §4.4.5)."""
+    if lease_s >= INFINITE:
+        return [_option(OptionCode.LEASE_TIME, INFINITE)]
+    whole = max(int(lease_s), 1)
+    return [
+        _option(OptionCode.LEASE_TIME, whole),
+        _option(OptionCode.T1, whole // 2),
+        _option(OptionCode.T2, whole * 7 // 8),
+    ]
+
+
+def echoes(query: Query, *, echo_client_id: bool) -> Items:
+    """What a client, or its relay, gets back as it came: GRUB names its configuration by 97, RFC 3011 wants 118 confirmed."""
+    codes = [OptionCode.MACHINE_ID, OptionCode.SUBNET_SELECTION]
+    if echo_client_id:
+        codes.append(OptionCode.CLIENT_ID)
+    options = query.message.options
+    # A machine id of the wrong length would make EDK2 throw the whole answer away.
+    found = [(code, raw) for code in codes if (raw := options.raw(code)) and not _damaged(options, code)]
+    return [*found, *_relay_agent(query)]
+
+
+def _damaged(options: Options, code: int) -> bool:
+    return lenient(options.get, code) is None
+
+
+def _relay_agent(query: Query) -> Items:
+    raw = query.message.options.raw(OptionCode.RELAY_AGENT)
+    return [] if raw is None else [(OptionCode.RELAY_AGENT, raw)]
+
+
+def _option(code: OptionCode, value: object) -> tuple[int, bytes]:
+    return code, encode(code, value)
+
+
+def _settings(query: Query, subnet: Subnet) -> Items:
+    """What the client asked for, in its order; all there is when it did not say. The mask always, and before the routers
+    (RFC 2132 §3.3): EDK2 declines a lease without it."""
+    known: dict[int, object] = {
+        OptionCode.ROUTERS: subnet.routers,
+        OptionCode.DNS: subnet.dns,
+        OptionCode.HOST_NAME: query.host.name if query.host is not None and query.host.configured else "",
+        OptionCode.DOMAIN_NAME: subnet.domain,
+        OptionCode.BROADCAST: subnet.broadcast if subnet.prefix < 31 else None,
+        OptionCode.MTU: subnet.mtu,
+        OptionCode.NTP: subnet.ntp,
+    }
+    asked = lenient(query.message.options.numbers, OptionCode.PARAMETER_LIST)
+    wanted = known if asked is None else dict.fromkeys(asked)
+    return [_option(_MASK, subnet.mask)] + [
+        (code, encode(code, value)) for code in wanted if (value := known.get(code)) not in (None, "", ())
+    ]
