@@ -1,0 +1,92 @@
+"""The names that templates see: ``host``, ``profile``, ``vars``, ``urls``, ``server``.
+
+Knows how records become plain texts and dictionaries. Templates never get our objects themselves: what they can name is
+listed here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pxenet.answer.templates import output_name
+from pxenet.model import Host, Profile
+from pxenet.wire.text import address_text, mac_text
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "host": ("name", "mac", "uuid", "serial", "address", "netmask", "gateway", "dns", "domain"),
+    "profile": ("name",),
+    "vars": (),
+    "urls": ("installed", "failed", "answer", "source"),
+    "server": ("address",),
+}
+"""What templates see, for messages and documentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetwork:
+    """The network a host will have. Zero and empty: not known."""
+
+    address: int = 0
+    netmask: int = 0
+    gateway: int = 0
+    dns: tuple[int, ...] = ()
+    domain: str = ""
+
+
+NO_NETWORK = HostNetwork()
+
+
+def answer_path(token: str, profile: Profile) -> str:
+    """The name in the tree of a machine's answer file; empty when its profile has none."""
+    return f"answer/{token}/{output_name(profile.answer)}" if profile.answer else ""
+
+
+def urls(token: str, profile: Profile, server_url: str) -> dict[str, str]:
+    """``urls`` of the templates. Without an answer file or a source those are empty texts, which templates can test."""
+    path = answer_path(token, profile)
+    return {
+        "installed": f"{server_url}/installed/{token}",
+        "failed": f"{server_url}/failed/{token}",
+        "answer": f"{server_url}/{quote(path)}" if path else "",
+        "source": profile.source_url.replace("{server}", server_url),
+    }
+
+
+def names(
+    host: Host,
+    profile: Profile,
+    *,
+    token: str,
+    server_url: str,
+    server_address: int,
+    network: HostNetwork = NO_NETWORK,
+    defaults: Mapping[str, object] | None = None,
+) -> dict[str, object]:
+    """Everything a template sees. ``defaults``, the profile's and the host's variables are laid over one another, in this order.
+
+    A host that is not configured is called by its hardware address with dashes, so that it can be a host name.
+    """
+    address = network.address or host.address or 0
+    return {
+        "host": {
+            "name": host.name if host.configured else _unnamed(host),
+            "mac": mac_text(host.mac) if host.mac else "",
+            "uuid": host.uuid or "",
+            "serial": host.serial or "",
+            "address": address_text(address) if address else "",
+            "netmask": address_text(network.netmask) if network.netmask else "",
+            "gateway": address_text(network.gateway) if network.gateway else "",
+            "dns": [address_text(server) for server in network.dns],
+            "domain": network.domain,
+        },
+        "profile": {"name": profile.name},
+        "vars": {**(defaults or {}), **profile.vars, **host.vars},
+        "urls": urls(token, profile, server_url),
+        "server": {"address": address_text(server_address) if server_address else "", "url": server_url},
+    }
+
+
+def _unnamed(host: Host) -> str:
+    return f"host-{host.mac.hex()}" if host.mac else "host"

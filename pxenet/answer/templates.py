@@ -1,0 +1,230 @@
+"""Templates: answer files and kernel arguments, rendered by Jinja2 in its sandbox.
+
+Knows how a template is found, what it may include, and how its faults are told: file, line, what is wrong. Must not know
+who may read the result. Undefined names are errors, never empty text: an empty root password is found out too late.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+
+import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MAX_OUTPUT_BYTES = 1 << 20
+"""An answer file is some kilobytes; more is a loop that ran away."""
+
+MAX_RANGE = 10_000
+"""Longest ``range()`` in a template; the sandbox' own limit of 100 000 can be nested."""
+
+BUILT_IN = ("kickstart",)
+"""Names that a profile's ``answer`` may give instead of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong in a template."""
+
+    file: str
+    """Path of the template; "args" or the like for texts that are no file."""
+    line: int
+    """Counted from 1; 0 when not known."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+
+
+class TemplateProblem(ValueError):  # noqa: N818 - told to people together with the configuration's Problems
+    """A template that cannot be rendered. ``fault`` says where and why."""
+
+    def __init__(self, file: str, line: int, message: str) -> None:
+        self.fault = Fault(file, line, message)
+        super().__init__(str(self.fault))
+
+    @property
+    def file(self) -> str:
+        """Path of the template."""
+        return self.fault.file
+
+    @property
+    def line(self) -> int:
+        """Line in that file, from 1; 0 when not known."""
+        return self.fault.line
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in words."""
+        return self.fault.message
+
+
+def render_file(path: str, names: Mapping[str, object]) -> str:
+    """Render an answer file: a path, or one of :data:`BUILT_IN`. Raises :class:`TemplateProblem`.
+
+    The file is read anew each time, so an edited template counts from the next boot on. Includes come from its own directory.
+    """
+    if path in BUILT_IN:
+        directory = Path(str(resources.files(__package__)))
+        return _rendered(directory, f"{path}.j2", names)
+    file = Path(path)
+    return _rendered(file.parent, file.name, names)
+
+
+def render_text(text: str, names: Mapping[str, object], origin: str) -> str:
+    """Render a text that is no file, like kernel arguments; ``origin`` names it in problems (e.g. ``profile.alma9.args``).
+
+    It can include nothing. Raises :class:`TemplateProblem`.
+    """
+    if "{" not in text:  # plain arguments are the rule; Jinja2 is imported but needs no start-up
+        return text
+    environment = _environment(None)
+    return _guarded(lambda: environment.from_string(text).render(names), environment, origin, {"<template>": origin})
+
+
+def output_name(path: str) -> str:
+    """What the rendered file is called in its URL: the template's name without ``.j2``."""
+    if path in BUILT_IN:
+        return "ks.cfg"
+    name = os.path.basename(path)
+    for ending in (".j2", ".jinja2", ".jinja"):
+        name = name.removesuffix(ending)
+    return name or "answer"
+
+
+def kind_of(path: str | None) -> str:
+    """Which installer reads it: "kickstart", "preseed", "autoinstall", "ignition", "autoyast" or "" (unknown), by the file's name."""
+    if path is None:
+        return ""
+    name = output_name(path).lower()
+    for marks, kind in _KINDS:
+        if any(mark in name for mark in marks):
+            return kind
+    return "kickstart" if name.endswith((".cfg", ".ks")) or path in BUILT_IN else ""
+
+
+_KINDS = (
+    (("preseed",), "preseed"),
+    (("user-data", "autoinstall"), "autoinstall"),
+    ((".ign", "ignition", ".bu"), "ignition"),
+    (("autoyast", ".xml"), "autoyast"),
+    (("kickstart", "ks.", "ks-", "ks_", "anaconda"), "kickstart"),
+)
+
+
+class _Directory(jinja2.BaseLoader):
+    """Templates of one directory: no sub-directory above it, no link out of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        path = self._directory / template
+        real_root = self._directory.resolve()
+        # The template itself may be a link (configuration managers do that); what it includes must be in its directory.
+        if not path.parent.resolve().is_relative_to(real_root) or ".." in Path(template).parts:
+            raise SecurityError(
+                f"{template} lies outside {self._directory}; includes come from the template's own directory"
+            )
+        try:
+            return path.read_text("utf-8"), str(path), lambda: False
+        except UnicodeDecodeError as error:
+            raise TemplateProblem(str(path), 0, f"is not UTF-8 text (byte {error.start})") from None
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                raise jinja2.TemplateNotFound(template) from None
+            raise TemplateProblem(str(path), 0, f"cannot be read: {error.strerror}") from None
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2's sandbox: no attributes with underscores, nothing that changes what it is given."""
+
+    # A template must not be able to stop the server by asking for a number with a billion digits.
+    intercepted_binops = frozenset({"**", "*", "%"})
+
+    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: object, right: object) -> object:
+        if operator == "**":
+            raise SecurityError("powers are not available in templates")
+        if operator == "*" and any(isinstance(side, str | list | tuple) for side in (left, right)):
+            raise SecurityError("texts and lists cannot be multiplied in templates")
+        if operator == "%" and isinstance(left, str):
+            raise SecurityError("formatting with % is not available in templates; use ~ to join texts")
+        return super().call_binop(context, operator, left, right)
+
+
+def _environment(directory: Path | None) -> _Sandbox:
+    environment = _Sandbox(
+        loader=_Directory(directory) if directory is not None else jinja2.DictLoader({}),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # answer files are no HTML
+        cache_size=0,
+    )
+    environment.globals = {"range": _short_range}
+    return environment
+
+
+def _short_range(*bounds: int) -> range:
+    found = range(*bounds)
+    if len(found) > MAX_RANGE:
+        raise SecurityError(f"a range of {len(found)} steps is longer than {MAX_RANGE}")
+    return found
+
+
+def _rendered(directory: Path, name: str, names: Mapping[str, object]) -> str:
+    environment = _environment(directory)
+    return _guarded(lambda: environment.get_template(name).render(names), environment, str(directory / name), {})
+
+
+def _guarded(work: Callable[[], str], environment: jinja2.Environment, origin: str, spelled: Mapping[str, str]) -> str:
+    """Run, and tell every fault as a TemplateProblem: what a template can do wrong must not look like a fault of the server."""
+    try:
+        text = work()
+    except TemplateProblem:
+        raise
+    except jinja2.TemplateSyntaxError as error:
+        file = error.filename or spelled.get("<template>") or origin
+        raise TemplateProblem(file, error.lineno, f"syntax: {error.message}") from None
+    except jinja2.TemplatesNotFound as error:
+        file, line = _place(error.__traceback__, origin, spelled)
+        raise TemplateProblem(file, line, f"includes {error.message}, which does not exist beside it") from None
+    except jinja2.TemplateNotFound as error:
+        file, line = _place(error.__traceback__, origin, spelled)
+        wanted = error.name or "?"
+        if not line and os.path.basename(origin) == wanted:
+            raise TemplateProblem(origin, 0, "does not exist") from None
+        raise TemplateProblem(file, line, f"includes {wanted}, which does not exist beside it") from None
+    except jinja2.UndefinedError as error:
+        file, line = _place(error.__traceback__, origin, spelled)
+        raise TemplateProblem(file, line, f"undefined: {error.message}") from None
+    except SecurityError as error:
+        file, line = _place(error.__traceback__, origin, spelled)
+        raise TemplateProblem(file, line, f"not allowed: {error}") from None
+    except RecursionError as error:
+        raise TemplateProblem(*_place(error.__traceback__, origin, spelled), "includes itself without end") from None
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, jinja2.TemplateError) as error:
+        file, line = _place(error.__traceback__, origin, spelled)
+        raise TemplateProblem(file, line, f"{type(error).__name__}: {error}") from None
+    if len(text) > MAX_OUTPUT_BYTES:
+        raise TemplateProblem(origin, 0, f"renders to {len(text)} characters; {MAX_OUTPUT_BYTES} are the limit")
+    return text
+
+
+def _place(trace: TracebackType | None, origin: str, spelled: Mapping[str, str]) -> tuple[str, int]:
+    """(file, line) of the innermost template in a traceback: Jinja2 rewrites them so that its frames carry the template's lines."""
+    file, line = origin, 0
+    while trace is not None:
+        frame_file = trace.tb_frame.f_code.co_filename
+        if frame_file in spelled:
+            file, line = spelled[frame_file], trace.tb_lineno
+        elif "__jinja_template__" in trace.tb_frame.f_globals or trace.tb_frame.f_globals.get("__jinja_exception__"):
+            file, line = frame_file, trace.tb_lineno
+        trace = trace.tb_next
+    return file, line
