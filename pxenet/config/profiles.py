@@ -23,6 +23,9 @@ Report = Callable[[str, str, str], None]
 URL_SCHEMES = ("http://", "https://", "ftp://", "nfs:", "nfs4:")
 """Sources that an installer fetches from elsewhere (nfs: as anaconda writes it)."""
 
+BUILT_IN_ANSWERS = ("kickstart",)
+"""Names of answer files that come with pxenet; those of ``answer.templates``, which would bring the template engine along."""
+
 OUTSIDE = "boot-files"
 """Directory of the profile's part of the tree for files that are not below its source."""
 
@@ -168,6 +171,8 @@ class ProfileReader:
     def _answer(self) -> str | None:
         if self._keys.answer is None:
             return None
+        if self._keys.answer in BUILT_IN_ANSWERS:
+            return self._keys.answer
         path = absolute(self._keys.answer, self._base)
         self._must_read("answer", path)
         return str(path)

@@ -224,7 +224,9 @@ class ProfileKeys(Section):
     )
     args: str = Field(default="", description="Kernel arguments, a template.", examples=["inst.text console=ttyS0"])
     answer: str | None = Field(
-        default=None, description="Template of the answer file (kickstart).", examples=["alma9.ks"]
+        default=None,
+        description='Template of the answer file (a kickstart, say), or "kickstart" for the one that comes with pxenet.',
+        examples=["alma9.ks"],
     )
     vars: Variables = Field(
         default_factory=dict, description="Variables for templates.", examples=[{"packages": ["@core", "vim"]}]

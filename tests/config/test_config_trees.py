@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pxenet.config import ConfigError, from_text
+from pxenet.answer import templates
+from pxenet.config import ConfigError, from_text, profiles
 from pxenet.config.trees import BootFiles, find_boot_files
 
 PRODUCTMD = """\
@@ -123,6 +124,14 @@ def test_a_source_elsewhere(tmp_path: Path) -> None:
         settings.profiles[0].kernel,
     )
     assert settings.trees["p"].source_dir is None
+
+
+def test_the_built_in_answer_file(tmp_path: Path) -> None:
+    """Its name is no path; it is the one that the template engine knows."""
+    make(tmp_path, "vmlinuz")
+    settings = from_text('[[profile]]\nname = "p"\nkernel = "vmlinuz"\nanswer = "kickstart"\n', tmp_path)
+    assert "kickstart" == settings.profiles[0].answer
+    assert templates.BUILT_IN == profiles.BUILT_IN_ANSWERS
 
 
 def test_a_debian_cd_is_refused(tmp_path: Path) -> None:
