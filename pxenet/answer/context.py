@@ -39,8 +39,11 @@ NO_NETWORK = HostNetwork()
 
 
 def answer_path(token: str, profile: Profile) -> str:
-    """The name in the tree of a machine's answer file; empty when its profile has none."""
-    return f"answer/{token}/{output_name(profile.answer)}" if profile.answer else ""
+    """The name in the tree of a machine's answer file; empty when its profile has none.
+
+    With the profile in it: from a menu, a machine may be installed with any of them.
+    """
+    return f"answer/{token}/{profile.name}/{output_name(profile.answer)}" if profile.answer else ""
 
 
 def urls(token: str, profile: Profile, server_url: str) -> dict[str, str]:
