@@ -277,7 +277,7 @@ class Connection:
         if response.whole and content.role in _PROOFS:
             if response.close:
                 self.wire.finish()
-            if not await self.wire.acknowledged(self._limits.pace.window_s):
+            if not await self.wire.acknowledged():
                 self._front.count.broken += 1
                 self._tell("http.broken", {"path": content.name})
                 raise GoneError

@@ -60,7 +60,7 @@ def find_head_untrusted(buffer: bytearray, limits: SizeLimits) -> int:
     """
     while buffer.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a request are to be ignored
         del buffer[:2]
-    if not buffer:
+    if not buffer or buffer == b"\r":
         return 0
     if buffer[0] == 0x16:  # the record type of a TLS handshake
         raise BadRequestError(400, "this port speaks HTTP, not HTTPS")
