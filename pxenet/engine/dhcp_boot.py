@@ -53,10 +53,11 @@ def has_file(boot: BootFile) -> bool:
 
 def _file_fields(boot: BootFile, tftp_server: int) -> BootFields:
     name = name_of(boot).encode()
+    where = (OptionCode.TFTP_SERVER, address_text(tftp_server).encode())
     return BootFields(
         siaddr=tftp_server,
         file=name if len(name) <= FILE_BYTES else b"",
-        options=((OptionCode.TFTP_SERVER, address_text(tftp_server).encode()), (OptionCode.BOOT_FILE, name)),
+        options=(where, (OptionCode.BOOT_FILE, name)) if name else (where,),
     )
 
 
@@ -70,8 +71,6 @@ def server_fields(client: BootClient, boot: BootFile, tftp_server: int) -> BootF
     Without class PXEClient and option 43 the answer is what EDK2 calls "DHCP only with boot file": the one form that every PXE firmware
     loads from at once, without menu, prompt or a question on port 4011.
     """
-    if not has_file(boot):
-        return NOTHING
     fields = _file_fields(boot, tftp_server)
     if client.raspberry:
         return _with(

@@ -42,8 +42,8 @@ class Desk:
         """What the client boots; when nothing, None, and an event (``silent``, or the unknown architecture) for a boot client."""
         client = query.client
         boot = self._boot(client, query.server)
-        if has_file(boot):
-            return boot
+        if has_file(boot) or client.raspberry:
+            return boot  # a Raspberry Pi's ROM has file names of its own, and wants to hear only where they are
         if client.kind in BOOT_KINDS:
             if client.platform is None:
                 self.tell(out, query, "dhcp.unknown_arch", {"arch": architecture_name(client.arch)})
@@ -99,4 +99,4 @@ def file_detail(boot: BootFile | None) -> dict[str, object]:
     """How events name a boot file."""
     if boot is None:
         return {"file": "none", "reason": "nothing to boot"}
-    return {"file": name_of(boot), "reason": boot.reason}
+    return {"file": name_of(boot) or "of its own choice", "reason": boot.reason}
