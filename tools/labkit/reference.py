@@ -48,6 +48,9 @@ _TEXTS = {
         "#!ipxe\nexit 1\n",
     ),
 }
+# GRUB takes its server from the DHCP server's own answer and knows nothing of ProxyDHCP. iPXE does, and hands GRUB an answer
+# made of its settings: with this one put right, GRUB finds its way without a word to the DHCP server's owner.
+_GRUB_BEHIND_PROXY = "#!ipxe\nset netX/next-server {server}\nchain tftp://{server}/grubx64.efi\n"
 _TEXTS["shim"] = _TEXTS["grub"]
 
 
@@ -90,6 +93,7 @@ class ReferenceServer:
         for scenario in scenarios:
             (root / f"{scenario.name}.ks").write_text(_kickstart(scenario, template, wire.server_address))
             write_text(root, scenario, wire.server_address, installed=False)
+        (root / "grub.ipxe").write_text(_GRUB_BEHIND_PROXY.format(server=wire.server_address))
         (root / "grub").mkdir(exist_ok=True)
         (root / "grub" / "grub.cfg").write_text("configfile /grub/$net_default_mac.cfg\n")
 
@@ -102,7 +106,12 @@ class ReferenceServer:
         ]  # fmt: skip
         if any(s.proxy for s in self._scenarios):
             argv += [f"--dhcp-range={self._wire.network[0]},proxy", "--pxe-service=X86PC,boot,pxelinux.0"]
-            return [*argv, *(f"--pxe-service={kind},boot,grubx64.efi" for kind in ("X86-64_EFI", "BC_EFI"))]
+            for kind in ("X86-64_EFI", "BC_EFI"):
+                argv += [
+                    f"--pxe-service=tag:!ipxe,{kind},boot,ipxe.efi",
+                    f"--pxe-service=tag:ipxe,{kind},boot,grub.ipxe",
+                ]
+            return argv
         argv += [f"--dhcp-range={first},{last},1h"]
         for s in self._scenarios:
             argv += [f"--dhcp-host={s.mac},set:{s.name}"]
