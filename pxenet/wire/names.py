@@ -12,6 +12,7 @@ Implements RFC 3397 (119) and RFC 4702 (81).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pxenet.wire.reader import Reader, WireError
@@ -56,14 +57,28 @@ def _read_name(data: bytes, at: int) -> tuple[str, int, bool]:
 
 
 def _show_label(label: bytes) -> str:
-    """A dot inside a label is escaped as in zone files, so that the text reads back to the same labels."""
-    return show(label).replace(".", "\\.") if b"." in label else show(label)
+    """As in zone files (RFC 1035 §5.1), so that any bytes can be read back: ``\\.`` is a dot in a label, ``\\233`` a byte."""
+    return "".join(map(_LETTERS.__getitem__, label))
+
+
+_LETTERS = [chr(byte) if 0x21 <= byte <= 0x7E else f"\\{byte:03}" for byte in range(256)]
+for _special in ".\\":
+    _LETTERS[ord(_special)] = "\\" + _special
+
+_TOKEN = re.compile(r"\\([0-9]{3})|\\(.)|(\.)|([^.\\]+)", re.DOTALL)
+"""In a name: a byte by its number, an escaped letter, the dot between labels, plain letters."""
 
 
 def _labels(name: str) -> list[bytes]:
     """The labels of a name, checked."""
-    parts = name.replace("\\.", "\0").removesuffix(".").split(".")
-    labels = [text_bytes(part.replace("\0", ".")) for part in parts]
+    labels = [b""]
+    for number, escaped, dot, plain in _TOKEN.findall(name):
+        if dot:
+            labels.append(b"")
+        else:
+            labels[-1] += int_bytes(int(number), 8) if number else text_bytes(escaped or plain)
+    if len(labels) > 1 and not labels[-1]:
+        labels.pop()  # the dot at the end of a complete name
     for label in labels:
         if not 1 <= len(label) <= _MAX_LABEL_BYTES:
             raise ValueError(f"a label of {len(label)} bytes in {name!r}; 1 to 63 are possible")
@@ -148,7 +163,9 @@ def _serialize_fqdn(value: Value) -> bytes:
     if not value.flags & FQDN_ENCODED:
         return head + text_bytes(value.name)
     name = b"".join(map(counted, _labels(value.name))) if value.name else b""
-    return head + name + (b"\0" if value.name.endswith(".") else b"")
+    tokens = _TOKEN.findall(value.name)
+    complete = bool(tokens) and tokens[-1][2] == "."
+    return head + name + (b"\0" if complete else b"")
 
 
 FQDN = Shape("full domain name", _parse_fqdn, _serialize_fqdn)
