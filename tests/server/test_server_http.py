@@ -5,9 +5,11 @@ Time-outs run on trio's virtual clock, so nothing here waits for real.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ import trio
 import trio.testing
 from httplab import BIG, CLOSE, LOOPBACK, FakeSite, get, make_site, read_all, read_reply, serving
 
+from pxenet.model import Region
 from pxenet.net.datagram import peer_address
+from pxenet.server import http_socket
 from pxenet.server.http import HttpLimits
 from pxenet.server.http_request import SizeLimits
 from pxenet.server.http_socket import Pace, ipv4_of, sockaddr
@@ -460,3 +464,33 @@ async def test_what_is_asked_is_told_harmlessly(site: FakeSite) -> None:
     assert isinstance(path, str)
     assert path.isprintable()
     assert len(path) <= 200
+
+
+async def test_cold_files_are_read_by_a_thread(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where reading would wait for the disk, a thread reads first, and the same bytes are sent."""
+    threads: list[tuple[int, int]] = []
+    read_ahead = http_socket._read_ahead
+
+    def note(region: Region, offset: int, length: int) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        threads.append((offset, length))
+        read_ahead(region, offset, length)
+
+    monkeypatch.setattr(http_socket, "_is_cold", lambda fd, offset: offset in (0, 6 << 20))
+    monkeypatch.setattr(http_socket, "_read_ahead", note)
+    async with serving(site) as http:
+        assert (await http.exchange(get("/big", CLOSE))).endswith(BIG)
+    assert threads == [(0, 4 << 20), (6 << 20, 4 << 20)]
+
+
+async def test_a_file_system_without_sendfile(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain path sends the same bytes."""
+
+    def refuse(out: int, file: int, offset: int, count: int) -> int:
+        raise OSError(errno.EINVAL, "no sendfile here")
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+    async with serving(site) as http:
+        assert (await http.exchange(get("/big", CLOSE))).endswith(BIG)
+        assert (await http.exchange(get("/empty", CLOSE))).endswith(b"\r\n\r\n")
+    assert site.delivered_names == [("big", True), ("empty", True)]
