@@ -3,6 +3,13 @@
 Blocks are counted from 1 without end here; only their low 16 bits are on the wire, so numbers roll over to 0. The OACK is block 0 of
 a transfer that has one: it is sent, repeated and acknowledged by the same rules, as a window of its own.
 
+Echoes: EDK2 acknowledges every block that it cannot use, so each block that reaches it twice comes back as an ACK of its newest
+one. Taken for reports of loss they would have the next blocks sent twice too, and so on to the end of the file (one duplicated
+packet trebled the traffic of a transfer). After something was sent twice, two kinds are told apart: an ACK equal to the last one,
+sooner after the window was sent than any round trip was measured, cannot speak of this window; and an ACK in mid-window of
+exactly the newest block that was sent twice says that it arrived: the window moves on, and nothing behind that block is
+repeated. Should it have been a loss after all, the next ACK or the time-out tells.
+
 Knows which blocks are outstanding. Must not know ports, other transfers, or where octets come from.
 """
 
@@ -22,7 +29,18 @@ NO_CONTENT = Content("", (), 0, 0, '""')
 class Transfer(Session):
     """The sending side of one read. Waits for its content until ``begin``."""
 
-    __slots__ = ("acked", "blksize", "content", "last", "oack", "restarted", "sent", "waiting", "windowsize")
+    __slots__ = (
+        "acked",
+        "again_to",
+        "blksize",
+        "content",
+        "last",
+        "oack",
+        "restarted",
+        "sent",
+        "waiting",
+        "windowsize",
+    )
 
     def __init__(
         self, id: int, datagram: Datagram, request: Request, port: int, patience: Patience, now: float
@@ -39,6 +57,8 @@ class Transfer(Session):
         """The newest acknowledged block; -1 while the OACK is not."""
         self.sent = 0
         """The newest block ever sent. The outstanding window is ``acked + 1`` to ``sent``, empty before ``begin``."""
+        self.again_to = 0
+        """The newest block that was sent more than once."""
         self.last = 1
         """The last block, the one shorter than blksize."""
         self.restarted = False
@@ -78,13 +98,17 @@ class Transfer(Session):
         if acked == self.last:
             return None
         # A new window begins behind the acknowledged block, also in the middle of the old one (RFC 7440 §4).
-        if step == outstanding:
-            self.timing = True
-        else:
-            self.timing = False
-            self.retransmits += outstanding - step
+        before = self.sent
         self.sent = min(acked + self.windowsize, self.last)
         self.since_at = now
+        if step == outstanding:
+            self.timing = True
+            return self.outstanding()
+        self.timing = False
+        if acked == self.again_to:
+            return self._blocks(before) if self.sent > before else None
+        self.retransmits += before - acked
+        self.again_to = before
         return self.outstanding()
 
     def again(self, now: float) -> Blocks | None:
@@ -95,38 +119,40 @@ class Transfer(Session):
             self.retransmits += 1
             return None
         self.retransmits += self.sent - self.acked
+        self.again_to = self.sent
         return self.outstanding()
 
     def outstanding(self) -> Blocks:
         """The window that waits for its acknowledgment."""
-        acked = self.acked
+        return self._blocks(self.acked)
+
+    def release(self) -> None:
+        """It is over: let go of the content, for the timers may remember the transfer for a while."""
+        self.content = NO_CONTENT
+
+    def _blocks(self, after: int) -> Blocks:
+        """Those that follow a block, to the end of the window."""
         return Blocks(
             self.peer,
             self.content,
             self.blksize,
-            acked + 1,
-            self.sent - acked,
+            after + 1,
+            self.sent - after,
             self.source,
             self.port,
             self.interface,
             self.id,
         )
 
-    def release(self) -> None:
-        """It is over: let go of the content, for the timers may remember the transfer for a while."""
-        self.content = NO_CONTENT
-
     def _repeated(self, step: int, outstanding: int, now: float) -> Blocks | None:
         """An ACK that brings nothing new. Answering each would double the traffic for ever (RFC 1123 §4.2.3.1).
 
-        With windows, though, an ACK equal to the last one says that the first block of the window was lost: RFC 7440 has the
-        receiver send it at once, and EDK2 sends one for every block that it cannot use. So the window is sent again for the first of
-        them, once until there is progress or a time-out. One that comes sooner than a round trip ever took cannot speak of this
-        window: it answers blocks that were on their way twice, and would have them sent twice from then on.
+        With windows, though, an ACK equal to the last one says that the first block of the window was lost. So the window is sent
+        again for the first of them, once until there is progress or a time-out.
         """
         if step or self.windowsize == 1 or self.restarted or not outstanding or self.acked < 0:
             return None
-        if now - self.since_at < self.fastest_s:
-            return None
+        if self.acked <= self.again_to and now - self.since_at < self.fastest_s:
+            return None  # an echo: see the module's text
         self.restarted = True
         return self.again(now)
