@@ -148,6 +148,11 @@ class _Http:
     """Sequence number of the byte after the buffer."""
 
 
+def _may_be_head(data: bytes) -> bool:
+    """These bytes begin with an HTTP method, or are the beginning of one."""
+    return data.startswith(_METHODS) or (data != b"" and any(method.startswith(data) for method in _METHODS))
+
+
 @dataclass(slots=True)
 class _Dissection:
     """What is remembered between packets. Steps are frozen: what is learnt later replaces them in their list."""
@@ -197,8 +202,7 @@ class _Dissection:
         flow = (packet.source, packet.source_port, packet.destination, packet.destination_port)
         if packet.payload.startswith(b"HTTP/1."):
             self._take_response(flow, packet)
-        known = self._http.get(flow)
-        if known is None and not packet.payload.startswith(_METHODS):
+        if flow not in self._http and not _may_be_head(packet.payload):
             return
         stream = self._http.setdefault(flow, _Http(expected=packet.sequence))
         ahead = (stream.expected - packet.sequence) & 0xFFFFFFFF
@@ -215,7 +219,7 @@ class _Dissection:
 
     def _take_heads(self, at: float, packet: Packet, flow: _Flow, stream: _Http) -> None:
         """Each complete head in the buffer becomes a step. What follows a head and is none itself is a body, and dropped."""
-        while stream.buffer.startswith(_METHODS):
+        while _may_be_head(stream.buffer):
             end = stream.buffer.find(_HEAD_END)
             if end < 0:
                 if len(stream.buffer) > _MAX_HEAD_BYTES:
