@@ -1,0 +1,137 @@
+"""``pxenet check``: is a configuration right, and what would machines get by it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pxenet.boot.policy import RULES
+from pxenet.cli.desk import Desk
+from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
+from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_problems
+from pxenet.model import Host
+from pxenet.rack.offering import Offering, offerings
+from pxenet.rack.preview import complaints, problems
+from pxenet.wire.text import address_text, mac_text
+
+
+def check(
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="The configuration (TOML).")] = None,
+    defaults: Annotated[bool, typer.Option("--defaults", help="Print all keys with their defaults instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check a configuration: keys, addresses, files, and every text of every host, so that nothing is found out at night.
+
+    Tells what each kind of firmware gets and what is missing. Exit status 2 when something is wrong.
+
+    \b
+    Examples:
+      pxenet check rack.toml
+      pxenet check --defaults > rack.toml
+    """
+    if defaults:
+        raise typer.Exit(_print_defaults(as_json))
+    if config is None:
+        raise typer.BadParameter("name a configuration, or ask for --defaults", param_hint="CONFIG")
+    raise typer.Exit(_check(config, as_json))
+
+
+def _print_defaults(as_json: bool) -> int:
+    if as_json:
+        fields = ("table", "name", "description", "default", "example", "required", "repeated")
+        print_json([{field: getattr(key, field) for field in fields} for key in document.all_keys()])
+    else:
+        print(document.text(), end="")
+    return OK
+
+
+def _check(config: Path, as_json: bool) -> int:
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        return bad_config(error, as_json=as_json)
+    desk = Desk(settings)
+    wrong = problems(desk.rack, settings, desk.hosts(), desk.address)
+    notes = [
+        *settings.notes,
+        *start_problems(settings, desk.present),
+        *complaints(desk.rack, desk.hosts(), desk.address),
+    ]
+    offered = offerings(desk.rack, desk.address)
+    if as_json:
+        print_json(
+            {
+                "problems": [problem_record(problem) for problem in wrong],
+                "notes": [problem_record(note) for note in notes],
+                "firmware": [_offering_record(offering) for offering in offered],
+                "hosts": [_host_record(desk, host) for host in settings.hosts],
+            }
+        )
+        return BAD_CONFIG if wrong else OK
+    for line in (*_networks(settings), *_firmware(offered), *_hosts(desk)):
+        print(line)
+    for note in notes:
+        print(f"note: {note}")
+    print_problems(wrong)
+    if not wrong:
+        print(f"{config} is right")
+    return BAD_CONFIG if wrong else OK
+
+
+_MODES = {
+    DhcpMode.SERVER: "gives addresses and boot files",
+    DhcpMode.PROXY: "gives boot files beside another DHCP server, no addresses",
+    DhcpMode.OFF: "is not answered",
+}
+
+
+def _networks(settings: Settings) -> Iterator[str]:
+    for subnet in settings.dhcp.subnets:
+        pools = ", ".join(f"{address_text(first)}-{address_text(last)}" for first, last in subnet.pools)
+        line = f"network {address_text(subnet.network)}/{subnet.prefix} {_MODES[subnet.mode]}"
+        yield line + (f", pool {pools}" if pools and subnet.mode is DhcpMode.SERVER else "")
+    if not settings.dhcp.subnets:
+        yield f"every network of the interfaces {_MODES[settings.dhcp.mode]}"
+
+
+def _firmware(offered: list[Offering]) -> Iterator[str]:
+    width = max(len(offering.firmware) for offering in offered)
+    for offering in offered:
+        file = offering.file or "nothing"
+        missing = f"; {offering.missing}" if offering.missing else ""
+        yield f"{offering.firmware:{width}}  {file}{missing}"
+
+
+def _hosts(desk: Desk) -> Iterator[str]:
+    for host in desk.settings.hosts:
+        plan = desk.rack.plan(host)
+        what = f"installs {plan.profile.name}" if plan.profile is not None else RULES[plan.reason]
+        yield f"host {host.name} ({_identity(host)}): {what}"
+    if not desk.settings.hosts:
+        yield "no [[host]]"
+    yield f"other machines: {desk.settings.boot.unknown}"
+
+
+def _identity(host: Host) -> str:
+    parts = [mac_text(host.mac) if host.mac is not None else host.uuid or host.serial or ""]
+    return ", ".join(parts + ([address_text(host.address)] if host.address is not None else []))
+
+
+def _offering_record(offering: Offering) -> dict[str, str]:
+    fields = ("firmware", "file", "origin", "reason", "missing")
+    return {field: getattr(offering, field) for field in fields}
+
+
+def _host_record(desk: Desk, host: Host) -> dict[str, object]:
+    plan = desk.rack.plan(host)
+    return {
+        "name": host.name,
+        "mac": mac_text(host.mac) if host.mac is not None else None,
+        "address": address_text(host.address) if host.address is not None else None,
+        "action": plan.action.value,
+        "profile": plan.profile.name if plan.profile is not None else None,
+        "reason": RULES[plan.reason],
+    }

@@ -1,0 +1,26 @@
+"""The command ``pxenet``: collects the commands, each of which lives in a file of its own and knows no other."""
+
+from __future__ import annotations
+
+import typer
+
+from pxenet.cli.check import check
+from pxenet.cli.render import render
+from pxenet.cli.serve import serve
+
+app = typer.Typer(
+    name="pxenet",
+    help="Network boot you can watch: from power-on to an installed system.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: examples keep their lines, and it reads the same in a pipe
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (serve, check, render):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,86 @@
+"""``pxenet render``: every text that one machine would get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pxenet.boot.policy import RULES
+from pxenet.cli.desk import Desk
+from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
+from pxenet.config import ConfigError, Problem, load
+from pxenet.rack.preview import Offer, Preview, preview, problems
+
+
+def render(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration (TOML).")],
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Name of a [[host]].")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print every text that a host would get: what its firmware is told, boot loader texts, answer file.
+
+    They are those of a machine that is new. The token in URLs is an example; a server makes its own.
+
+    \b
+    Example:
+      pxenet render rack.toml web01
+    """
+    raise typer.Exit(_render(config, host, as_json))
+
+
+def _render(config: Path, name: str, as_json: bool) -> int:
+    try:
+        settings = load(config)
+        host = settings.host(name)
+        if host is None:
+            known = ", ".join(sorted(host.name for host in settings.hosts)) or "none"
+            raise ConfigError(
+                [Problem(str(config), None, "host", f'there is no host "{name}"', f"known hosts: {known}")]
+            )
+    except ConfigError as error:
+        return bad_config(error, as_json=as_json)
+    desk = Desk(settings)
+    seen = preview(desk.rack, host, desk.address)
+    wrong = problems(desk.rack, settings, [host], desk.address)
+    if as_json:
+        print_json(_record(seen, wrong))
+    else:
+        _print(seen)
+        print_problems(wrong)
+    return BAD_CONFIG if wrong else OK
+
+
+def _print(seen: Preview) -> None:
+    print(f"# {seen.host.name}: {seen.plan.action.value}, because {RULES[seen.plan.reason]}")
+    for offer in seen.offers:
+        print(f"# {offer.firmware}: {_told(offer)}")
+    for text in seen.texts:
+        readers = f" ({', '.join(text.firmware)})" if text.firmware else ""
+        print(f"\n##### {text.name}{readers}\n{text.text.rstrip()}")
+
+
+def _told(offer: Offer) -> str:
+    boot = offer.boot
+    return boot.path or boot.url or f"nothing, {RULES[boot.reason]}" + (f": {boot.detail}" if boot.detail else "")
+
+
+def _record(seen: Preview, wrong: list[Problem]) -> dict[str, object]:
+    return {
+        "host": seen.host.name,
+        "action": seen.plan.action.value,
+        "reason": RULES[seen.plan.reason],
+        "firmware": [
+            {
+                "firmware": offer.firmware,
+                "file": offer.boot.path,
+                "url": offer.boot.url,
+                "reason": RULES[offer.boot.reason],
+                "missing": offer.boot.detail,
+            }
+            for offer in seen.offers
+        ],
+        "texts": [{"name": text.name, "firmware": text.firmware, "text": text.text} for text in seen.texts],
+        "problems": [problem_record(problem) for problem in wrong],
+    }

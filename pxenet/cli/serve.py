@@ -1,0 +1,31 @@
+"""``pxenet serve``: run the server in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pxenet.cli import serving
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The configuration (TOML).")] = None,
+    interface: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Answer on this interface; may be repeated.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Serve the files of this directory as they are.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
+) -> None:
+    """Serve until stopped: DHCP or ProxyDHCP, TFTP, HTTP and answer files.
+
+    Without a configuration it gives out no addresses and says what it sees.
+
+    \b
+    Example:
+      pxenet serve --config rack.toml
+    """
+    raise typer.Exit(serving.start(config, interface or (), root, as_json))

@@ -1,0 +1,57 @@
+"""Starting the server: what ``pxenet serve`` and ``python -m pxenet.server`` share.
+
+Free of the command line framework, which a server that starts does not need: its own options are read with argparse.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from pxenet.cli.output import OK, bad_config
+from pxenet.config import ConfigError, defaults, load, with_options
+
+EXAMPLE = """\
+examples:
+  python -m pxenet.server                        watch: ProxyDHCP beside the network's own DHCP server, no addresses given out
+  python -m pxenet.server --config rack.toml     serve what the file says ("pxenet check rack.toml" tells what that is)
+  python -m pxenet.server --interface eth1 --root /srv/boot --json
+"""
+
+
+def start(config: Path | None, interfaces: Sequence[str], root: Path | None, as_json: bool) -> int:
+    """Serve until asked to stop; returns the exit status. Options win over the file."""
+    # Late, so that --help and a wrong configuration are answered at once.
+    from pxenet.cli.desk import Desk
+    from pxenet.rack.preview import problems
+    from pxenet.server import app
+
+    try:
+        settings = with_options(defaults() if config is None else load(config), interfaces, root)
+        desk = Desk(settings)
+        # A template that fails would be found out by the first machine that needs it, at night.
+        if wrong := problems(desk.rack, settings, desk.hosts(), desk.address):
+            raise ConfigError(wrong)
+        app.run(settings, as_json=as_json)
+    except ConfigError as error:
+        return bad_config(error, as_json=as_json)
+    return OK
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m pxenet.server``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pxenet.server",
+        description="Network boot: DHCP or ProxyDHCP, TFTP, HTTP and answer files, until stopped.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)")
+    parser.add_argument(
+        "--interface", action="append", default=[], metavar="NAME", help="answer on this interface; may be repeated"
+    )
+    parser.add_argument("--root", type=Path, metavar="DIR", help="serve the files of this directory as they are")
+    parser.add_argument("--json", action="store_true", help="print events as JSON, one a line")
+    options = parser.parse_args(arguments)
+    return start(options.config, options.interface, options.root, options.json)

@@ -1,0 +1,180 @@
+"""What a machine would get, before it is switched on: boot files, boot texts, answer file, and what is wrong with them.
+
+Asks the rack's own policy, tree and templates, so that what is shown is what would be sent. Nothing is remembered by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pxenet.answer import kickstart
+from pxenet.answer.context import answer_path
+from pxenet.answer.templates import Fault, TemplateProblem, kind_of
+from pxenet.boot import policy
+from pxenet.boot.entries import BootText, InexpressibleError, Reader
+from pxenet.config import Problem, Settings
+from pxenet.content.rendered import DIALECTS
+from pxenet.model import Asker, BootClient, BootFile, ClientKind, Content, Host, Loader, Profile, platform_of
+from pxenet.rack.offering import FIRMWARE
+from pxenet.rack.rack import Rack
+from pxenet.wire.text import address_text, mac_dashes, parse_uuid
+
+_TEXT_NAMES: Mapping[Loader, str] = {
+    Loader.PXELINUX: "pxelinux.cfg/default",
+    Loader.LPXELINUX: "pxelinux.cfg/default",
+    Loader.GRUB: "grub.cfg",
+    Loader.SHIM: "grub.cfg",
+    Loader.IPXE: "boot.ipxe",
+}
+"""The generic name under which each loader asks for its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one kind of firmware would be told to load."""
+
+    firmware: str
+    boot: BootFile
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that would be rendered for the machine."""
+
+    name: str
+    """In the tree; a boot text has many names, this is the generic one."""
+    firmware: tuple[str, ...]
+    """Which kinds of firmware would come to read it; empty for an answer file: all of them."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Everything one machine would get."""
+
+    host: Host
+    plan: policy.Plan
+    offers: tuple[Offer, ...]
+    texts: tuple[Text, ...]
+
+
+def preview(rack: Rack, host: Host, server_address: int) -> Preview:
+    """What the machine would get now from us at ``server_address``. Texts that cannot be rendered are left out: see ``problems``."""
+    plan = rack.plan(host)
+    offers: list[Offer] = []
+    boot_texts: dict[tuple[str, str], list[str]] = {}
+    for firmware, arch in FIRMWARE:
+        client = _client(host, arch)
+        boot = policy.choose(client, plan, host, rack.setting, rack.url(server_address))
+        offers.append(Offer(firmware, boot))
+        asker = Asker(host.address or 0, host, "preview", client, server_address)
+        text = _read(rack, _text_name(rack, plan, host, client, boot), asker)
+        if text is not None:
+            boot_texts.setdefault(text, []).append(firmware)
+    texts = [Text(name, tuple(readers), text) for (name, text), readers in boot_texts.items()]
+    return Preview(host, plan, tuple(offers), (*texts, *_answers(rack, plan, host, server_address)))
+
+
+def problems(rack: Rack, settings: Settings, hosts: Iterable[Host], server_address: int) -> list[Problem]:
+    """Every fault in a template or in kernel arguments, once each, with the hosts that it concerns."""
+    found: dict[tuple[str, Fault], list[str]] = {}
+    for host in hosts:
+        profile = rack.profiles.get(host.profile or "")
+        if profile is not None:
+            for fault in _faults(rack, host, profile, server_address):
+                found.setdefault((profile.name, fault), []).append(host.name)
+    return [_problem(settings, profile, fault, names) for (profile, fault), names in found.items()]
+
+
+def complaints(rack: Rack, hosts: Iterable[Host], server_address: int) -> list[Problem]:
+    """What an installer would not like in a rendered kickstart, of the release that ``vars.version`` or the profile's name tells."""
+    found: dict[tuple[str, kickstart.Note], list[str]] = {}
+    for host in hosts:
+        profile = rack.profiles.get(host.profile or "")
+        if profile is None or profile.answer is None or kind_of(profile.answer) != "kickstart":
+            continue
+        try:
+            text = rack.rendered.answer(host, profile, Asker(host.address or 0, host, server=server_address))
+        except TemplateProblem:
+            continue  # told by ``problems``
+        values = {**profile.vars, **host.vars}
+        version = kickstart.version_of(values.get("version", "")) or kickstart.version_of(profile.name)
+        for note in kickstart.check(text, version):
+            found.setdefault((profile.answer, note), []).append(host.name)
+    return [
+        Problem(answer, None, "", f"rendered for {_listed(names)}: {note}", "")
+        for (answer, note), names in found.items()
+    ]
+
+
+def _client(host: Host, arch: int) -> BootClient:
+    """The machine's firmware, if it were of that architecture."""
+    platform, by_uri = platform_of(arch)
+    uuid = parse_uuid(host.uuid) if host.uuid is not None else None
+    return BootClient(host.mac or b"", ClientKind.HTTP if by_uri else ClientKind.PXE, arch, platform, uuid)
+
+
+def _text_name(rack: Rack, plan: policy.Plan, host: Host, client: BootClient, boot: BootFile) -> str:
+    """Where the loader that this firmware is told to load looks for its text first."""
+    assert client.platform is not None
+    loader = policy.loader_of(client.platform, plan, host, rack.setting.loaders)
+    if boot.reason == "http-ipxe":  # instead of a loader that would have no network
+        loader = Loader.IPXE
+    name = _TEXT_NAMES[loader]
+    if name.startswith("pxelinux") and host.mac is not None:
+        return f"pxelinux.cfg/01-{mac_dashes(host.mac)}"
+    return name
+
+
+def _read(rack: Rack, name: str, asker: Asker) -> tuple[str, str] | None:
+    found = rack.rendered.find(name, asker, rack.clock())
+    return (name, _text(found)) if isinstance(found, Content) else None
+
+
+def _answers(rack: Rack, plan: policy.Plan, host: Host, server_address: int) -> Iterator[Text]:
+    profile = plan.profile
+    if plan.action is not policy.Action.INSTALL or profile is None or profile.answer is None:
+        return
+    try:
+        text = rack.rendered.answer(host, profile, Asker(host.address or 0, host, server=server_address))
+    except TemplateProblem:
+        return
+    yield Text(answer_path(rack.installs.token(host.key), profile), (), text)
+
+
+def _text(content: Content) -> str:
+    return b"".join(segment for segment in content.segments if isinstance(segment, bytes)).decode()
+
+
+def _faults(rack: Rack, host: Host, profile: Profile, server_address: int) -> Iterator[Fault]:
+    asker = Asker(host.address or 0, host, server=server_address)
+    try:
+        text = BootText((rack.rendered.entry(host, profile, asker),))
+        reader = Reader(rack.url(server_address), address_text(server_address), host.mac or b"")
+        for render in DIALECTS.values():
+            render(text, reader)
+    except TemplateProblem as problem:
+        yield problem.fault
+    except InexpressibleError as problem:
+        yield Fault(f"profile.{profile.name}.args", 0, str(problem))
+    if profile.answer is not None:
+        try:
+            rack.rendered.answer(host, profile, asker)
+        except TemplateProblem as problem:
+            yield problem.fault
+
+
+def _problem(settings: Settings, profile: str, fault: Fault, names: list[str]) -> Problem:
+    """A fault of a template file has that file's line; one of the configuration's own texts has the configuration's."""
+    wrong = f"{fault.message} (for {_listed(names)})"
+    index = [known.name for known in settings.profiles].index(profile)
+    for key in ("args", "vars"):
+        if fault.file == f"profile.{profile}.{key}" or fault.file.startswith(f"{key}."):
+            return settings.source.problem(("profile", index, key), wrong)
+    return Problem(fault.file, fault.line or None, "", wrong, "")
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
