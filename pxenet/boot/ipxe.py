@@ -69,7 +69,7 @@ def _entry(entry: Entry, reader: Reader) -> list[str]:
     return [
         "imgfree",
         *(f"{load} || goto failed-{entry.name}" for load in loads),
-        "boot",
+        f"boot || goto failed-{entry.name}",
         f":failed-{entry.name}",
         *_RETRY,
     ]
