@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from labkit import isolate, packages
+from labkit import demo, isolate, packages, payload
 from labkit.machine import usable_kvm
 from labkit.report import failure, table
 from labkit.run import Options, run
@@ -39,6 +39,10 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="machines at a time")
     parser.add_argument("--timeout", type=float, default=180, metavar="S", help="seconds for one power-on (180)")
     parser.add_argument("--reference", action="store_true", help="run against dnsmasq and a plain web server instead")
+    parser.add_argument("--payload", type=Path, metavar="DIR", help="put the small installer's files into DIR and end")
+    parser.add_argument(
+        "--demo", type=Path, metavar="FILE", help="one machine against the server with this configuration"
+    )
     parser.add_argument("--verbose", action="store_true", help="show every line of every console")
     parser.add_argument(isolate.INSIDE, type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -51,10 +55,18 @@ def main(argv: list[str]) -> int:
         for s in SCENARIOS:
             print(f"{s.name:16} {s.about}{' (only by name)' if s.optional else ''}")
         return 0
+    if arguments.payload is not None:
+        try:
+            payload.build(arguments.payload)
+        except FileNotFoundError as error:
+            return _refuse(f"no {error.filename}: apt-get install debian-installer-12-netboot-amd64 busybox-static")
+        return 0
     known = {s.name: s for s in SCENARIOS}
     if unknown := [name for name in arguments.names if name not in known]:
         return _refuse(f"no scenario {', '.join(unknown)}; there are {', '.join(known)}")
     chosen = [known[name] for name in arguments.names] or [s for s in SCENARIOS if not s.optional]
+    if arguments.demo is not None:
+        chosen = [demo.MACHINE]
     if arguments.inside is not None:
         return _inside(chosen, arguments)
     if why := _not_ready(chosen, reference=arguments.reference):
@@ -85,6 +97,8 @@ def _not_ready(chosen: list[Scenario], *, reference: bool) -> str:
 
 def _inside(chosen: list[Scenario], arguments: argparse.Namespace) -> int:
     isolate.inside(arguments.inside)
+    if arguments.demo is not None:
+        return demo.run(arguments.demo.absolute(), arguments.inside)
     logs: Path = (arguments.keep or arguments.inside / "logs").absolute()
     logs.mkdir(exist_ok=True)
     started = time.monotonic()

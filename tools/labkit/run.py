@@ -79,7 +79,7 @@ def _bench(
     else:
         config = logs / f"{kind}.toml"
         config.write_text(servers.rack_toml(wire, scenarios, files, work / f"{kind}.state"))
-        server = servers.PxenetServer(wire.rack, config, logs / f"{kind}.server.log")
+        server = servers.PxenetServer(wire.rack, config, logs / f"{kind}.server.log", work / f"{kind}.notify")
     addresses = servers.AddressServer(wire, logs) if any(s.proxy for s in scenarios) else None
     if addresses is not None:
         addresses.start()

@@ -74,12 +74,13 @@ answer = "{payload.directory / payload.answer}"
 class PxenetServer:
     """``python -m pxenet.server`` in the rack's namespace."""
 
-    def __init__(self, place: Namespace, config: Path, log: Path | None, python: str = sys.executable) -> None:
+    def __init__(self, place: Namespace, config: Path, log: Path | None, notify: Path) -> None:
+        """``log`` None: it speaks to our terminal. ``notify`` is where its readiness will be told."""
         self.log = log or Path("/dev/null")
         self._log = log
         self._place = place
-        self._argv = (python, "-m", "pxenet.server", "--config", str(config))
-        self._notify = config.with_suffix(".notify")
+        self._argv = (sys.executable, "-m", "pxenet.server", "--config", str(config))
+        self._notify = notify
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
