@@ -13,7 +13,6 @@ from pathlib import Path
 from pxenet.config.paths import absolute, default_state, unreadable
 from pxenet.config.problems import ConfigError, Problem, Source
 from pxenet.config.settings import (
-    DEFAULT_LOADERS,
     Boot,
     Dhcp,
     DhcpMode,
@@ -28,7 +27,6 @@ from pxenet.config.settings import (
 from pxenet.config.start import start_problems
 
 __all__ = [
-    "DEFAULT_LOADERS",
     "Boot",
     "ConfigError",
     "Dhcp",

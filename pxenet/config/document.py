@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from pydantic.fields import FieldInfo
 
+from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config.schema import LISTS, SECTIONS, LoaderKeys, Section
-from pxenet.config.settings import DEFAULT_LOADERS
 from pxenet.model import Platform
 
 _WIDTH = 110

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config import rules
 from pxenet.config.draft import Draft, Entry, parse
 from pxenet.config.paths import absolute, default_state, unreadable
@@ -15,7 +16,6 @@ from pxenet.config.problems import ConfigError, Key
 from pxenet.config.profiles import ProfileReader
 from pxenet.config.schema import HostKeys, SubnetKeys
 from pxenet.config.settings import (
-    DEFAULT_LOADERS,
     Boot,
     Dhcp,
     DhcpMode,

@@ -6,13 +6,21 @@ value to show: for a key without a default an example of use, for one with a def
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from pxenet.boot.policy import LOADERS
 from pxenet.config import values
 from pxenet.config.settings import DhcpMode
 from pxenet.model import Loader, Platform
+
+
+def _loaders_of(platform: Platform) -> Callable[[object], Loader]:
+    """Reads the name of a boot loader that exists for the platform."""
+    return values.choice(Loader, *(loader for where, loader in LOADERS if where is platform))
+
 
 Address = Annotated[int, BeforeValidator(values.address)]
 Addresses = Annotated[list[Address], BeforeValidator(values.as_list)]
@@ -27,11 +35,10 @@ Url = Annotated[str, BeforeValidator(values.url)]
 Name = Annotated[str, BeforeValidator(values.name)]
 Domain = Annotated[str, BeforeValidator(values.domain)]
 Mode = Annotated[DhcpMode, BeforeValidator(values.choice(DhcpMode))]
-BiosLoader = Annotated[Loader, BeforeValidator(values.choice(Loader, Loader.PXELINUX, Loader.LPXELINUX, Loader.IPXE))]
-X86EfiLoader = Annotated[
-    Loader, BeforeValidator(values.choice(Loader, Loader.GRUB, Loader.SHIM, Loader.IPXE, Loader.PXELINUX))
-]
-ArmEfiLoader = Annotated[Loader, BeforeValidator(values.choice(Loader, Loader.GRUB, Loader.SHIM, Loader.IPXE))]
+BiosLoader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.BIOS))]
+X64Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.X64))]
+Ia32Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.IA32))]
+Arm64Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.ARM64))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Variables = dict[str, object]
 
@@ -46,17 +53,19 @@ class LoaderKeys(Section):
     """Which boot loader each kind of firmware is given."""
 
     bios: BiosLoader | None = Field(
-        default=None, description="x86 BIOS: pxelinux, lpxelinux or ipxe.", examples=["pxelinux"]
+        default=None,
+        description="x86 BIOS: pxelinux, lpxelinux (fetches by HTTP), ipxe, or grub (core.0 of your own in server.root).",
+        examples=["pxelinux"],
     )
-    x64: X86EfiLoader | None = Field(
+    x64: X64Loader | None = Field(
         default=None,
         description="64-bit x86 UEFI: grub, shim (Secure Boot), ipxe or pxelinux (syslinux.efi).",
         examples=["grub"],
     )
-    ia32: X86EfiLoader | None = Field(
+    ia32: Ia32Loader | None = Field(
         default=None, description="32-bit x86 UEFI: grub, shim, ipxe or pxelinux.", examples=["grub"]
     )
-    arm64: ArmEfiLoader | None = Field(
+    arm64: Arm64Loader | None = Field(
         default=None, description="64-bit ARM UEFI: grub, shim or ipxe.", examples=["grub"]
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config.problems import Problem, Source
 from pxenet.model import Host, Loader, Platform, Profile
 
@@ -115,17 +116,6 @@ class Http:
     port: int = 80
     tls_cert: Path | None = None
     tls_key: Path | None = None
-
-
-DEFAULT_LOADERS: Mapping[Platform, Loader] = MappingProxyType(
-    {
-        Platform.BIOS: Loader.PXELINUX,
-        Platform.X64: Loader.GRUB,
-        Platform.IA32: Loader.GRUB,
-        Platform.ARM64: Loader.GRUB,
-    }
-)
-"""One loader per platform that every distribution packages."""
 
 
 class Unknown(enum.StrEnum):

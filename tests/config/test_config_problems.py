@@ -197,10 +197,10 @@ FAULTS = [
         '"grub", "shim"',
     ),
     (
-        "[boot]\nloader.bios = 'grub'\n",
+        "[boot]\nloader.bios = 'shim'\n",
         2,
         "boot.loader.bios",
-        '"grub" is none of the choices',
+        '"shim" is none of the choices',
         '"pxelinux", "lpxelinux"',
     ),
     ("[boot]\nloader.mips = 'grub'\n", 2, "boot.loader.mips", "no such key", "known here: bios, x64"),
