@@ -52,7 +52,7 @@ DEFAULT_MAX_BYTES = 548
 LARGEST_BYTES = 1472
 """An Ethernet frame's worth. EDK2 announces 65 280 and still drops what is longer than this."""
 
-_NO_LIMIT = 1 << 16
+_NO_LIMIT = 1 << 30
 
 _OVERLOAD_FILE = 1
 _OVERLOAD_SNAME = 2
@@ -245,15 +245,19 @@ def dropped(message: Message, *, max_size: int = DEFAULT_MAX_BYTES) -> tuple[int
 
 def _fit(options: Options, room: int) -> tuple[Options, tuple[bytes, bytes, bytes]]:
     """What is kept of the options, and the bytes for the options field, ``file`` and ``sname``."""
+    packed = _pack(options, room)
+    if packed is not None:
+        return options, packed
     kept = options
-    packed = _pack(kept, room)
     droppable = [code for code, _ in options if code not in ESSENTIAL and code != OptionCode.RELAY_AGENT]
     if OptionCode.RELAY_AGENT in options:
         droppable.insert(0, OptionCode.RELAY_AGENT)
     while packed is None and droppable:
         kept = kept.without(droppable.pop())
         packed = _pack(kept, room)
-    return kept, packed or _pack(kept, _NO_LIMIT) or (b"", b"", b"")
+    packed = packed or _pack(kept, _NO_LIMIT)
+    assert packed is not None, "without a limit everything fits"
+    return kept, packed
 
 
 def _pack(options: Options, room: int) -> tuple[bytes, bytes, bytes] | None:
@@ -269,6 +273,8 @@ def _pack(options: Options, room: int) -> tuple[bytes, bytes, bytes] | None:
     rooms = [room - len(relay), 128 if overload & _OVERLOAD_FILE else 0, 64 if overload & _OVERLOAD_SNAME else 0]
     if overload and sum(map(len, pieces)) >= rooms[0]:  # some go elsewhere: the option that says so must not
         pieces.sort(key=lambda tlv: tlv[0] != OptionCode.OVERLOAD)
+    if rooms[0] < 1:
+        return None
     areas = [bytearray(), bytearray(), bytearray()]
     at = 0
     for tlv in pieces:
@@ -277,8 +283,6 @@ def _pack(options: Options, room: int) -> tuple[bytes, bytes, bytes] | None:
         if at == 3:
             return None
         areas[at] += tlv
-    if rooms[0] < 1:
-        return None
     in_file = bytes(areas[1]) + b"\xff" if rooms[1] else b""
     in_sname = bytes(areas[2]) + b"\xff" if rooms[2] else b""
     return bytes(areas[0]) + relay + b"\xff", in_file, in_sname

@@ -61,6 +61,7 @@ class Space:
 
 
 def int_bytes(value: Value, bits: int) -> bytes:
+    """An unsigned number of this many bits, big-endian."""
     if not isinstance(value, int):
         raise TypeError(f"wants an int, not {value!r}")
     if not 0 <= value < 1 << bits:
@@ -69,6 +70,7 @@ def int_bytes(value: Value, bits: int) -> bytes:
 
 
 def items_of(value: Value, at_least: int = 1) -> tuple[Value, ...]:
+    """The items of a tuple or list that has so many of them."""
     if not isinstance(value, tuple | list):
         raise TypeError(f"wants a tuple, not {value!r}")
     if len(value) < at_least:
@@ -77,6 +79,7 @@ def items_of(value: Value, at_least: int = 1) -> tuple[Value, ...]:
 
 
 def text_bytes(value: Value) -> bytes:
+    """Text as UTF-8; a NUL inside it would end it early at the reader."""
     if not isinstance(value, str):
         raise TypeError(f"wants text, not {value!r}")
     if "\0" in value:
