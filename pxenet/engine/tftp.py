@@ -6,7 +6,8 @@ read what.
 
 Transfer identifiers: the client's address and port tell transfers apart, so many share one of our ports. pxelinux sends all requests
 of a boot from one port: there, each further request takes the next of our ports in turn, so that late packets of the one before
-cannot touch it. Until the client speaks on the new one the old one goes on: the request may have been a copy that arrived late.
+cannot touch it. Until the client speaks on the new one the old one stays, without repeating anything by the clock: the request may
+have been a copy that arrived late.
 """
 
 from __future__ import annotations
@@ -248,15 +249,12 @@ class TftpServer:
             self._counters.unexpected += 1  # RFC 1123 §4.2.3.4: requests sent to a broadcast address are ignored
             return
         before = self._peers.current(datagram.peer)
-        if before is not None and before.request_bytes == datagram.data:
-            if before.fresh:
-                self._repeated(before, now, out)
+        if before is not None:
+            same = before.request_bytes == datagram.data
+            if same and self._repeated(before, now, out):
                 return
-            if self._settings.single_port and now - before.progress_at < self._patience.first_s:
-                self._counters.repeats += (
-                    1  # with one port there is no way to try: a transfer in full flow is not begun anew
-                )
-                return
+            if isinstance(before, Transfer):
+                self._leave(before, same, now, out)
         if request.mode not in _MODES:
             error = Error(ErrorCode.ILLEGAL_OPERATION, _cut(f"mode {request.mode!r} is not served, use octet"))
             self._refuse_request(datagram, request, error, out)
@@ -265,13 +263,32 @@ class TftpServer:
         else:
             self._write(datagram, request, now, out)
 
-    def _repeated(self, session: Session, now: float, out: Output) -> None:
-        """The same request again before the client said anything else: the first answer was lost, or is on its way."""
+    def _repeated(self, session: Session, now: float, out: Output) -> bool:
+        """The same request again. True: it is the copy of one that is being answered, and nothing new begins."""
+        if session.fresh:  # the first answer was lost, or is on its way
+            if isinstance(session, Transfer) and not session.waiting:
+                self._send_again(session, now, out)
+            elif isinstance(session, Reception):
+                self._say_again(session, out)
+        elif not self._settings.single_port or now - session.progress_at >= self._patience.first_s:
+            return False
+        # With a single port there is no second one to answer from: what is in full flow is not begun anew.
         self._counters.repeats += 1
-        if isinstance(session, Transfer) and not session.waiting:
-            self._send_again(session, now, out)
-        elif isinstance(session, Reception):
-            self._say_again(session, out)
+        return True
+
+    def _leave(self, transfer: Transfer, same: bool, now: float, out: Output) -> None:
+        """The client asks for something (``same``: for this again) while a transfer is not over. What it waits for now is the answer to
+        that: a repetition of ours could be taken for it. It has read to the end when only the last ACK is missing.
+        """
+        if transfer.fresh:
+            self._end(transfer)
+        elif same:
+            return  # most likely a copy of the request that was late: the transfer goes on until the client takes up the new one
+        elif transfer.at_end:
+            self._complete(transfer, now, out)
+        else:
+            transfer.paused_at = now
+            self._timers.arm(transfer, now + self._patience.give_up_s)
 
     def _read(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
         if len(self._by_want) >= self._settings.max_transfers:
@@ -336,10 +353,12 @@ class TftpServer:
             self._counters.unanswered += 1
             self._end(transfer)
             return
-        at_end = transfer.sent == transfer.last and not transfer.fresh
-        limit_s = patience.last_s if at_end else patience.give_up_s
+        if transfer.paused:
+            self._give_up(transfer, transfer.acked + 1, out)
+            return
+        limit_s = patience.last_s if transfer.at_end else patience.give_up_s
         if transfer.tries >= patience.tries and now - transfer.progress_at >= limit_s:
-            if at_end:  # the last ACK may be lost: RFC 1350 §6
+            if transfer.at_end:  # the last ACK may be lost: RFC 1350 §6
                 self._complete(transfer, now, out)
             else:
                 self._give_up(transfer, max(transfer.acked + 1, 0), out)
@@ -369,7 +388,8 @@ class TftpServer:
     def _give_up(self, session: Session, block: int, out: Output) -> None:
         """Silently towards the client (nobody is there), but not towards people, unless the client merely asked for something else."""
         self._counters.gave_up += 1
-        if not self._peers.superseded(session):
+        superseded = self._peers.superseded(session) or (isinstance(session, Transfer) and session.paused)
+        if not superseded:
             self._tell("tftp.gave_up", session, out, block=block)
         self._end(session)
 

@@ -15,7 +15,7 @@ Knows which blocks are outstanding. Must not know ports, other transfers, or whe
 
 from __future__ import annotations
 
-from pxenet.engine.surface import Blocks
+from pxenet.engine.surface import NEVER, Blocks
 from pxenet.engine.tftp_options import Terms
 from pxenet.engine.tftp_session import Patience, Session
 from pxenet.model import Content
@@ -36,6 +36,7 @@ class Transfer(Session):
         "content",
         "last",
         "oack",
+        "paused_at",
         "restarted",
         "sent",
         "waiting",
@@ -61,6 +62,8 @@ class Transfer(Session):
         """The newest block that was sent more than once."""
         self.last = 1
         """The last block, the one shorter than blksize."""
+        self.paused_at = NEVER
+        """When the client asked for something else, so that repeating this by the clock would only confuse it."""
         self.restarted = False
         """A repeated ACK has already caused this window to be sent again."""
 
@@ -82,6 +85,16 @@ class Transfer(Session):
     def done(self) -> bool:
         """The last block was acknowledged."""
         return self.acked == self.last
+
+    @property
+    def at_end(self) -> bool:
+        """All blocks were sent to a client that has answered: of what it owes us, only the last ACK may be missing."""
+        return self.sent == self.last and not self.fresh
+
+    @property
+    def paused(self) -> bool:
+        """The client asked for something else, and has not come back to this since."""
+        return self.progress_at < self.paused_at < NEVER
 
     def acknowledge(self, number: int, now: float) -> Blocks | None:
         """An ACK came. Gives the window that shall leave now, if any; look at ``done`` otherwise."""

@@ -53,7 +53,7 @@ class Personality:
     """A block it already has is acknowledged again: by its own number (GRUB), or the newest in order."""
     acks_own_number: bool = False
     each_gap: bool = False
-    """EDK2 acknowledges expected−1 for every block it cannot use; others report a gap once, or (lock-step) never."""
+    """EDK2 acknowledges expected−1 for every block it cannot use; with windows others do so once until there is progress."""
     dallies: bool = False
     """It answers a repeated last block after the end."""
     needs_oack: bool = False
@@ -161,6 +161,8 @@ class Client:
 
     def _data(self, packet: Data, port: int, now: float) -> None:
         if not self.tid:
+            if packet.block != 1:
+                return  # of an earlier transfer from the same port
             assert not self.is_like.needs_oack, f"{self.is_like.name} cannot go on without an OACK"
             self.tid = port
         assert len(packet.payload) <= self.blksize
@@ -187,8 +189,8 @@ class Client:
         elif old and self.windowsize == 1 and self.is_like.acks_old:
             number = packet.block if self.is_like.acks_own_number else self.expected - 1
             self.outbox.append((serialize(Ack(number & 0xFFFF)), self.tid))
-        elif not old and self.windowsize > 1 and not self.gap_told:
-            self.gap_told = True
+        elif self.windowsize > 1 and not self.gap_told:
+            self.gap_told = True  # U-Boot: once per place, for old blocks too
             self._ack(now)
 
     def _ack(self, now: float) -> None:
@@ -270,6 +272,9 @@ class Weather:
     duplicate: float = 0.0
     delay_s: tuple[float, float] = (0.001, 0.001)
     """Shortest and longest; packets overtake each other when they differ."""
+    at: int = -1
+    """Of all packets of the run, the one (from 0) that arrives in another number of ``copies``."""
+    copies: int = 1
 
 
 @dataclass
@@ -296,6 +301,7 @@ class Network:
         self.sent_by_server = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
+        self._flown = 0
 
     def add(self, client: Client, at: float = 0.0) -> None:
         """A client that starts at this time."""
@@ -337,6 +343,9 @@ class Network:
 
     def _fly(self, act: Callable[[], None]) -> None:
         copies = 2 if self.random.random() < self.weather.duplicate else 1
+        if self._flown == self.weather.at:
+            copies = self.weather.copies
+        self._flown += 1
         for _ in range(copies):
             if self.random.random() >= self.weather.loss:
                 self._at(self.now + self.random.uniform(*self.weather.delay_s), act)
