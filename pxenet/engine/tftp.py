@@ -52,6 +52,8 @@ _REFUSALS = {
 
 _MODES = ("octet", "netascii")
 
+_ASKED_AGAIN = "the client asked for something else"
+
 _TEXT_LIMIT = 200
 """Characters of an ERROR's text: firmware prints it on one or two lines."""
 
@@ -167,7 +169,7 @@ class TftpServer:
                 self._counters.duplicates += 1
             return
         if transfer.fresh and transfer.acked > acked:
-            self._confirmed(transfer)
+            self._confirmed(transfer, out)
             if transfer.acked == 0:
                 self._tell_start(transfer, out)
         out.sends.append(window)
@@ -203,15 +205,17 @@ class TftpServer:
         before = reception.received
         answer = reception.take(data, now)
         if reception.received > before and reception.fresh:
-            self._confirmed(reception)
+            self._confirmed(reception, out)
         if reception.size > self._settings.max_upload_bytes:
             self._too_large(reception, reception.size, out)
             return
         if answer is not None:
             self._say(reception, answer, out)
+        if reception.received == before:
+            return  # nothing new: its timer goes on, or a chatty client would never be given up
         if reception.stage is Stage.RECEIVING:
             self._timers.arm(reception, now + reception.rto_s)
-        elif reception.stage is Stage.STORING and reception.received > before:
+        else:
             out.uploads.append(Upload(reception.id, reception.path, reception.whole(), reception.peer))
             self._timers.arm(reception, now + self._patience.answer_s)
 
@@ -296,7 +300,7 @@ class TftpServer:
             return
         transfer = Transfer(self._take_id(), datagram, request, self._port_for(datagram), self._patience, now)
         self._by_want[transfer.id] = transfer
-        self._admit(transfer)
+        self._admit(transfer, out)
         self._timers.arm(transfer, now + self._patience.answer_s)
         netascii = request.mode == "netascii"
         out.wants.append(Want(transfer.id, request.filename, datagram.peer, netascii, datagram.local))
@@ -312,7 +316,7 @@ class TftpServer:
         terms = negotiate(request, self._limits, 0)
         reception = Reception(self._take_id(), datagram, request, self._port_for(datagram), self._patience, terms, now)
         self._by_upload[reception.id] = reception
-        self._admit(reception)
+        self._admit(reception, out)
         if terms.tsize is not None and terms.tsize > self._settings.max_upload_bytes:
             self._too_large(reception, terms.tsize, out)
             return
@@ -333,17 +337,20 @@ class TftpServer:
     def _port_for(self, datagram: Datagram) -> int:
         return self._peers.next_port(datagram.peer)
 
-    def _admit(self, session: Session) -> None:
-        replaced = self._peers.admit(session)
-        if replaced is not None:
-            self._forget(replaced)
+    def _admit(self, session: Session, out: Output) -> None:
+        self._replaced(self._peers.admit(session), out)
 
-    def _confirmed(self, session: Session) -> None:
+    def _confirmed(self, session: Session, out: Output) -> None:
         """The client spoke on this transfer for the first time: the one before it is over, whatever it looked like."""
         session.fresh = False
-        replaced = self._peers.confirm(session)
-        if replaced is not None:
-            self._forget(replaced)
+        self._replaced(self._peers.confirm(session), out)
+
+    def _replaced(self, session: Session | None, out: Output) -> None:
+        if session is not None:
+            self._counters.aborted += 1
+            if not session.fresh:
+                self._tell("tftp.aborted", session, out, why=_ASKED_AGAIN)
+            self._forget(session)
 
     # Time
 
@@ -388,8 +395,9 @@ class TftpServer:
     def _give_up(self, session: Session, block: int, out: Output) -> None:
         """Silently towards the client (nobody is there), but not towards people, unless the client merely asked for something else."""
         self._counters.gave_up += 1
-        superseded = self._peers.superseded(session) or (isinstance(session, Transfer) and session.paused)
-        if not superseded:
+        if self._peers.superseded(session) or (isinstance(session, Transfer) and session.paused):
+            self._tell("tftp.aborted", session, out, why=_ASKED_AGAIN)
+        else:
             self._tell("tftp.gave_up", session, out, block=block)
         self._end(session)
 
@@ -397,7 +405,7 @@ class TftpServer:
 
     def _complete(self, transfer: Transfer, now: float, out: Output) -> None:
         if transfer.fresh:
-            self._confirmed(transfer)
+            self._confirmed(transfer, out)
         self._counters.completed += 1
         duration_s = now - transfer.started_at
         size = transfer.content.size
