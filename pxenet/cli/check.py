@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 from pxenet.boot.policy import RULES
 from pxenet.cli.desk import Desk
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
-from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_problems
+from pxenet.config import ConfigError, DhcpMode, Settings, Unknown, document, load, start_problems
 from pxenet.model import Host
 from pxenet.rack.offering import Offering, offerings
 from pxenet.rack.preview import complaints, problems
@@ -23,9 +23,11 @@ def check(
     defaults: Annotated[bool, typer.Option("--defaults", help="Print all keys with their defaults instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Check a configuration: keys, addresses, files, and every text of every host, so that nothing is found out at night.
+    """Check a configuration and every text of its hosts.
 
-    Tells what each kind of firmware gets and what is missing. Exit status 2 when something is wrong.
+    Keys, addresses and files; each template is rendered for each host, so that
+    nothing is found out at night. Tells what each kind of firmware gets and what
+    is missing. Exit status 2 when something is wrong.
 
     \b
     Examples:
@@ -87,6 +89,12 @@ _MODES = {
     DhcpMode.OFF: "is not answered",
 }
 
+_UNKNOWN: Mapping[str, str] = {
+    Unknown.IGNORE: "get no boot file",
+    Unknown.LOCAL: "boot their local disk",
+    Unknown.MENU: "get a menu of the profiles",
+}
+
 
 def _networks(settings: Settings) -> Iterator[str]:
     for subnet in settings.dhcp.subnets:
@@ -112,7 +120,8 @@ def _hosts(desk: Desk) -> Iterator[str]:
         yield f"host {host.name} ({_identity(host)}): {what}"
     if not desk.settings.hosts:
         yield "no [[host]]"
-    yield f"other machines: {desk.settings.boot.unknown}"
+    unknown = desk.settings.boot.unknown
+    yield f"other machines: {_UNKNOWN.get(unknown) or f'install {unknown}'}"
 
 
 def _identity(host: Host) -> str:

@@ -19,9 +19,10 @@ def render(
     host: Annotated[str, typer.Argument(metavar="HOST", help="Name of a [[host]].")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Print every text that a host would get: what its firmware is told, boot loader texts, answer file.
+    """Print every text that a host would get.
 
-    They are those of a machine that is new. The token in URLs is an example; a server makes its own.
+    What its firmware is told, boot loader texts and the answer file, as they are
+    while the machine is new. The token in URLs is an example; a server makes its own.
 
     \b
     Example:

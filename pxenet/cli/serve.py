@@ -20,9 +20,10 @@ def serve(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
-    """Serve until stopped: DHCP or ProxyDHCP, TFTP, HTTP and answer files.
+    """Run the server in the foreground.
 
-    Without a configuration it gives out no addresses and says what it sees.
+    DHCP or ProxyDHCP, TFTP, HTTP and answer files, until stopped. Without a
+    configuration it gives out no addresses and says what it sees.
 
     \b
     Example:

@@ -6,7 +6,7 @@ Asks the rack's own policy, tree and templates, so that what is shown is what wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pxenet.answer import kickstart
 from pxenet.answer.context import answer_path
@@ -68,8 +68,10 @@ def preview(rack: Rack, host: Host, server_address: int) -> Preview:
         client = _client(host, arch)
         boot = policy.choose(client, plan, host, rack.setting, rack.url(server_address))
         offers.append(Offer(firmware, boot))
-        asker = Asker(host.address or 0, host, "preview", client, server_address)
-        text = _read(rack, _text_name(rack, plan, host, client, boot), asker)
+        name = _text_name(rack, plan, host, client, boot)
+        if name == _TEXT_NAMES[Loader.IPXE]:  # who asks for that one is not the firmware any more
+            client = replace(client, kind=ClientKind.IPXE, ipxe_features=frozenset({policy.HTTP_FEATURE}))
+        text = _read(rack, name, Asker(host.address or 0, host, "preview", client, server_address))
         if text is not None:
             boot_texts.setdefault(text, []).append(firmware)
     texts = [Text(name, tuple(readers), text) for (name, text), readers in boot_texts.items()]
@@ -169,9 +171,10 @@ def _problem(settings: Settings, profile: str, fault: Fault, names: list[str]) -
     """A fault of a template file has that file's line; one of the configuration's own texts has the configuration's."""
     wrong = f"{fault.message} (for {_listed(names)})"
     index = [known.name for known in settings.profiles].index(profile)
-    for key in ("args", "vars"):
-        if fault.file == f"profile.{profile}.{key}" or fault.file.startswith(f"{key}."):
-            return settings.source.problem(("profile", index, key), wrong)
+    if fault.file == f"profile.{profile}.args":
+        return settings.source.problem(("profile", index, "args"), wrong)
+    if fault.file.startswith("vars."):
+        return settings.source.problem(("profile", index, *fault.file.split(".")), wrong)
     return Problem(fault.file, fault.line or None, "", wrong, "")
 
 
