@@ -52,6 +52,10 @@ RULES: Mapping[str, str] = MappingProxyType(
         "ipxe-loader": "it is iPXE already, and loads the boot loader chosen for its platform",
         "ipxe-loader-missing": "it is iPXE already, and the boot loader chosen is not here: it gets its script instead",
         "ipxe-after-http": "its firmware loaded iPXE by HTTP, after which GRUB has no network: iPXE gets its script",
+        "grub-proxy": "behind another DHCP server GRUB would look there for its files: iPXE starts it with our address",
+        "grub-proxy-alone": "behind another DHCP server GRUB looks there for its files, and iPXE, which would mend that, is not here",
+        "shim-proxy": "behind another DHCP server GRUB looks there for its files, also when shim starts it",
+        "ipxe-grub-proxy": "it is iPXE already, and starts GRUB with our address instead of the other DHCP server's",
         "http-loader": "UEFI HTTP boot: the boot loader chosen for its platform, by its URL",
         "http-ipxe": "UEFI HTTP boot: GRUB and syslinux have no network after it, so iPXE takes their place",
         "http-no-ipxe": "UEFI HTTP boot: iPXE is not here, and the boot loader chosen may stop at its prompt",
@@ -204,6 +208,16 @@ _NO_HTTP_NETWORK = frozenset({Loader.GRUB, Loader.SHIM, Loader.PXELINUX, Loader.
 """Measured: Debian's signed GRUB has no http module and, after HTTP boot, no network configuration; syslinux.efi wants PXE's."""
 
 
+_NO_PROXY = frozenset({Loader.GRUB, Loader.SHIM})
+"""Measured: GRUB 2.06 takes its server from the other DHCP server's answer (siaddr) and never sees the proxy's. iPXE hands a program
+an answer made of its own settings, so GRUB started by an iPXE whose next-server was set finds us. Secure Boot refuses that iPXE."""
+
+_NEXT_SERVER_ADVICE = "let the other DHCP server name this server as its next-server (siaddr)"
+
+GRUB_SCRIPT = "grub.ipxe"
+"""In each platform's directory: the iPXE script that starts its GRUB (``content.chain`` renders it)."""
+
+
 def loader_of(platform: Platform, plan: Plan, host: Host | None, loaders: Mapping[Platform, Loader]) -> Loader:
     """The boot loader for this platform: the host's word, else the profile's, else the configuration's, else the default."""
     for choice in (host.loaders if host else {}, plan.profile.loaders if plan.profile else {}, loaders):
@@ -220,11 +234,13 @@ def choose(
     server_url: str,
     *,
     http_booted: bool = False,
+    proxied: bool = False,
 ) -> BootFile:
     """What the client is told to load.
 
     ``server_url`` has no slash at its end. ``http_booted``: this machine's firmware has, in this boot, asked as an HTTPClient (the iPXE
-    that speaks now came by HTTP). A file that is missing leads to no boot file, with the package to install in ``detail``.
+    that speaks now came by HTTP). ``proxied``: its address comes from another DHCP server. A file that is missing leads to no boot
+    file, with the package to install in ``detail``.
     """
     if client.kind is ClientKind.OTHER:
         return BootFile(reason="operating-system")
@@ -235,12 +251,17 @@ def choose(
     if plan.action is Action.NONE:
         return BootFile(reason=plan.reason, detail=plan.detail)
     loader = loader_of(client.platform, plan, host, setting.loaders)
+    behind_proxy = proxied and loader in _NO_PROXY and client.platform is not Platform.BIOS
     if client.kind is ClientKind.IPXE:
+        if behind_proxy and not http_booted and find_loader(client.platform, loader, setting.shelf)[0]:
+            return BootFile(f"{client.platform.value}/{GRUB_SCRIPT}", reason="ipxe-grub-proxy")
         return _for_ipxe(client, client.platform, loader, setting, server_url, http_booted)
     if client.kind is ClientKind.HTTP or platform_of(client.arch)[1]:
         return _for_http(client.platform, loader, setting, server_url)
     path, missing = find_loader(client.platform, loader, setting.shelf)
-    return BootFile(path, reason="loader") if path else BootFile(reason="loader-missing", detail=missing)
+    if not path:
+        return BootFile(reason="loader-missing", detail=missing)
+    return _behind_proxy(client.platform, loader, path, setting) if behind_proxy else BootFile(path, reason="loader")
 
 
 def find_loader(platform: Platform, loader: Loader, shelf: Shelf) -> tuple[str, str]:
@@ -258,6 +279,16 @@ def find_loader(platform: Platform, loader: Loader, shelf: Shelf) -> tuple[str, 
         return path, ""
     advice = dict.fromkeys(shelf.advice(name) for name in wanted)
     return "", f"{' and '.join(wanted)} {'is' if len(wanted) == 1 else 'are'} missing: {'; '.join(advice)}"
+
+
+def _behind_proxy(platform: Platform, loader: Loader, path: str, setting: Setting) -> BootFile:
+    """GRUB by way of iPXE, which firmware without Secure Boot accepts; shim, which is there for Secure Boot, stays first."""
+    if loader is Loader.SHIM:
+        return BootFile(path, reason="shim-proxy", detail=_NEXT_SERVER_ADVICE)
+    ipxe, no_ipxe = find_loader(platform, Loader.IPXE, setting.shelf)
+    if ipxe:
+        return BootFile(ipxe, reason="grub-proxy")
+    return BootFile(path, reason="grub-proxy-alone", detail=f"{no_ipxe}; or {_NEXT_SERVER_ADVICE}")
 
 
 def _for_ipxe(

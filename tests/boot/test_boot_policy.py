@@ -217,6 +217,38 @@ def test_ipxe_that_came_by_http_keeps_to_its_script() -> None:
     assert BootFile(url=f"{URL}/boot.ipxe", reason="ipxe-after-http") == found
 
 
+@pytest.mark.parametrize(
+    ("speaker", "loader", "missing", "path", "reason"),
+    [
+        pytest.param(client(7), Loader.GRUB, (), "x64/ipxe.efi", "grub-proxy", id="firmware"),
+        pytest.param(client(7, ClientKind.IPXE), Loader.GRUB, (), "x64/grub.ipxe", "ipxe-grub-proxy", id="iPXE"),
+        pytest.param(
+            client(11, ClientKind.IPXE), Loader.SHIM, (), "arm64/grub.ipxe", "ipxe-grub-proxy", id="iPXE, shim"
+        ),
+        pytest.param(client(7), Loader.SHIM, (), "x64/shimx64.efi", "shim-proxy", id="Secure Boot"),
+        pytest.param(client(7), Loader.IPXE, (), "x64/ipxe.efi", "loader", id="iPXE sees proxies"),
+        pytest.param(client(0), Loader.GRUB, (), "bios/core.0", "loader", id="BIOS has PXE's own packet"),
+        pytest.param(client(7), Loader.GRUB, ("x64/grubx64.efi",), "", "loader-missing", id="no GRUB"),
+        pytest.param(
+            client(7),
+            Loader.GRUB,
+            ("x64/ipxe.efi", "x64/snponly.efi"),
+            "x64/grubx64.efi",
+            "grub-proxy-alone",
+            id="no iPXE",
+        ),
+    ],
+)
+def test_grub_behind_another_dhcp_server(
+    speaker: BootClient, loader: Loader, missing: tuple[str, ...], path: str, reason: str
+) -> None:
+    """GRUB looks for its files where the address came from; an iPXE before it puts that right."""
+    setting = Setting(Shelf(*missing), dict.fromkeys(Platform, loader))
+    found = choose(speaker, Plan(Action.INSTALL, ALMA), NODE, setting, URL, proxied=True)
+    assert (path, reason) == (found.path, found.reason)
+    assert found.reason in RULES
+
+
 @pytest.mark.parametrize("features", [(), (0x13,)])
 @pytest.mark.parametrize("arch", ARCHITECTURE_PLATFORMS)
 def test_never_ipxe_to_ipxe(arch: int, features: tuple[int, ...]) -> None:
