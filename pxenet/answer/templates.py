@@ -6,6 +6,7 @@ who may read the result. Undefined names are errors, never empty text: an empty 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class TemplateProblem(ValueError):  # noqa: N818 - told to people together with 
 def render_file(path: str, names: Mapping[str, object]) -> str:
     """Render an answer file: a path, or one of :data:`BUILT_IN`. Raises :class:`TemplateProblem`.
 
-    The file is read anew each time, so an edited template counts from the next boot on. Includes come from its own directory.
+    An edited template counts from the next boot on. Includes come from its own directory.
     """
     if path in BUILT_IN:
         directory = Path(str(resources.files(__package__)))
@@ -83,8 +84,13 @@ def render_text(text: str, names: Mapping[str, object], origin: str) -> str:
     """
     if "{" not in text:  # plain arguments are the rule; Jinja2 is imported but needs no start-up
         return text
-    environment = _environment(None)
-    return _guarded(lambda: environment.from_string(text).render(names), environment, origin, {"<template>": origin})
+    return _guarded(lambda: _compiled(text).render(names), _environment(None), origin, {"<template>": origin})
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(text: str) -> jinja2.Template:
+    """Compiling takes far longer than rendering, and hosts of one profile share their arguments."""
+    return _environment(None).from_string(text)
 
 
 def output_name(path: str) -> str:
@@ -132,7 +138,8 @@ class _Directory(jinja2.BaseLoader):
                 f"{template} lies outside {self._directory}; includes come from the template's own directory"
             )
         try:
-            return path.read_text("utf-8"), str(path), lambda: False
+            before = _stamp(path)
+            return path.read_text("utf-8"), str(path), lambda: _stamp(path) == before
         except UnicodeDecodeError as error:
             raise TemplateProblem(str(path), 0, f"is not UTF-8 text (byte {error.start})") from None
         except OSError as error:
@@ -157,7 +164,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+@functools.lru_cache(maxsize=64)
 def _environment(directory: Path | None) -> _Sandbox:
+    """One per directory: it keeps compiled templates for as long as their files stay as they are."""
     environment = _Sandbox(
         loader=_Directory(directory) if directory is not None else jinja2.DictLoader({}),
         undefined=jinja2.StrictUndefined,
@@ -165,10 +174,18 @@ def _environment(directory: Path | None) -> _Sandbox:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,  # answer files are no HTML
-        cache_size=0,
     )
     environment.globals = {"range": _short_range}
     return environment
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written or replaced; None when it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _short_range(*bounds: int) -> range:
