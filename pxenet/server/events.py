@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Protocol
 
 from pxenet.events import KINDS, Event, Level, describe
 from pxenet.wire.text import address_text, mac_text
@@ -31,12 +31,20 @@ class Told:
     event: Event
 
 
+class Stream(Protocol):
+    """Where lines go: a terminal, a pipe, nowhere."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
 class EventLog:
     """The sink of all events. ``name_of`` gives a machine's configured name, or ""."""
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Stream,
         *,
         as_json: bool,
         name_of: Callable[[bytes, int], str],
@@ -88,7 +96,7 @@ class EventLog:
 class _Nowhere:
     """Where lines go when nobody reads them any more."""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str, /) -> int:
         return len(text)
 
     def flush(self) -> None: ...

@@ -1,0 +1,324 @@
+"""The rack itself: what it is made of, and the questions that everybody above asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from pxenet.answer import context
+from pxenet.boot import policy
+from pxenet.config import Settings
+from pxenet.content.chain import GrubScript
+from pxenet.content.directory import Directory
+from pxenet.content.files import Files
+from pxenet.content.loaders import Loaders
+from pxenet.content.plain import netascii
+from pxenet.content.rendered import Rendered
+from pxenet.content.tree import Source, Tree
+from pxenet.content.uploads import save
+from pxenet.engine.access import Access
+from pxenet.engine.dhcp import DhcpServer
+from pxenet.engine.http import Reply, Request
+from pxenet.engine.install import CallbackStatus, Evidence, Installs
+from pxenet.engine.surface import Output, Sighting, Upload, Want
+from pxenet.engine.tftp import TftpServer
+from pxenet.events import Event
+from pxenet.model import (
+    Absent,
+    Asker,
+    BootClient,
+    BootFile,
+    Change,
+    ClientKind,
+    Content,
+    Host,
+    InstallRecord,
+    Profile,
+    Role,
+    Verdict,
+)
+from pxenet.net.datagram import Interface, peer_address
+from pxenet.rack.hosts import Hosts
+from pxenet.rack.translate import dhcp_settings, plan_settings, tftp_settings, unknown_profile
+from pxenet.store.base import Store
+from pxenet.wire.text import address_text
+
+_FIRMWARE = frozenset({ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE})
+"""Kinds of client whose DISCOVER means that a machine was switched on, or has given up what it was doing."""
+
+_PROOF = {
+    Role.LOADER: Evidence.LOADING,
+    Role.KERNEL: Evidence.BOOTED,
+    Role.ANSWER: Evidence.ANSWERED,
+    Role.SOURCE: Evidence.INSTALLING,
+}
+"""What it proves about a machine that it has read a content of this role."""
+
+_CALLBACKS = ("installed", "failed")
+_MAX_REASON = 500
+"""Characters of a machine's own words about its failure that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a machine's callback leads to: ``reply`` may leave only when ``changes`` are durable."""
+
+    reply: Reply
+    changes: tuple[InstallRecord, ...] = ()
+
+
+class Rack:
+    """Everything but sockets. ``tell`` takes each event; ``clock`` gives seconds since the epoch (virtual ones in a replay)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        interfaces: Sequence[Interface],
+        tell: Callable[[Event], None],
+        clock: Callable[[], float],
+        tid_ports: Sequence[int] = (),
+        neighbour: Callable[[int], bytes | None] = lambda address: None,
+    ) -> None:
+        self.settings = settings
+        self.tell = tell
+        self.clock = clock
+        self._addresses = [address for interface in interfaces for address, _ in interface.addresses]
+        self._plan_settings = plan_settings(settings)
+        self.profiles = {profile.name: profile for profile in settings.profiles}
+        self.hosts = Hosts(settings.hosts, store.hosts(), unknown_profile(settings))
+        self.installs = Installs(
+            store.installs(),
+            store.secret(),
+            max_attempts=settings.boot.max_attempts,
+            keys=[host.key for host in settings.hosts],
+        )
+        self.loaders = Loaders(settings.server.root)
+        self.setting = policy.Setting(self.loaders, settings.boot.loaders)
+        # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
+        self._http_booted: set[bytes] = set()
+        self.dhcp = DhcpServer(dhcp_settings(settings), interfaces, self.boot, self.hosts.of_client, store.leases())
+        self.access = Access(
+            self.installs,
+            lease_of=self.dhcp.who,
+            neighbour=neighbour,
+            key_of_mac=lambda mac: self.hosts.of_mac(mac).key,
+        )
+        self.tftp = TftpServer(tftp_settings(settings, tid_ports))
+        self.rendered = Rendered(
+            plan=lambda host: self.plan(host) if host is not None else self._plan_of_nobody(),
+            host_of_mac=self.hosts.of_mac,
+            host_of_uuid=self.hosts.of_uuid,
+            host_of_key=self.hosts.of_key,
+            names=self.names,
+            may_read=self.access.may_read_answer,
+            url=self.url,
+            loaders=settings.boot.loaders,
+            profiles=settings.profiles,
+            modified_at=int(clock()),
+        )
+        self.tree = Tree(self._sources(), settings.tftp.ignore_case)
+
+    # -- decisions ---------------------------------------------------------------------------------------------------------
+
+    def plan(self, host: Host) -> policy.Plan:
+        """What a machine boots now, and why."""
+        return policy.plan(host, self.installs.record(host.key), self._plan_settings, self.profiles)
+
+    def boot(self, client: BootClient, server_address: int) -> BootFile:
+        """What a DHCP answer tells this client to load from us at ``server_address``."""
+        host = self.hosts.of_client(client)
+        return policy.choose(
+            client,
+            self.plan(host),
+            host,
+            self.setting,
+            self.url(server_address),
+            http_booted=client.mac in self._http_booted,
+        )
+
+    def url(self, server_address: int) -> str:
+        """Base of our URLs for a client that reaches us by this address; no slash at its end."""
+        if self.settings.server.url is not None:
+            return self.settings.server.url
+        address = self.settings.server.address or server_address or next(iter(self._addresses), 0)
+        port = self.settings.http.port
+        return f"http://{address_text(address)}" + ("" if port == 80 else f":{port}")
+
+    def names(self, host: Host, profile: Profile, asker: Asker) -> Mapping[str, object]:
+        """What the templates of this machine see."""
+        return context.names(
+            host,
+            profile,
+            token=self.installs.token(host.key),
+            server_url=self.url(asker.server),
+            server_address=asker.server or next(iter(self._addresses), 0),
+            network=self._network(host, asker),
+        )
+
+    # -- content -----------------------------------------------------------------------------------------------------------
+
+    def find(self, want: Want) -> Content | Absent:
+        """What a TFTP client asks for."""
+        found = self.tree.find(want.path, self.asker(peer_address(want.peer), want.local), self.clock())
+        if want.netascii and isinstance(found, Content):
+            return netascii(found)
+        return found
+
+    def fetch(self, request: Request, address: int) -> Content | Absent:
+        """What an HTTP client asks for; directories are listed."""
+        asker = self.asker(address, request.local, request.query)
+        return self.tree.find(request.path, asker, self.clock(), listing=True)
+
+    def asker(self, address: int, server: int = 0, query: str = "") -> Asker:
+        """Who stands behind an address. A serial number in the query (``serial=``, from iPXE) names a host that has nothing else."""
+        identity = self.access.identify(address, "", self.clock())
+        host, client = None, None
+        if identity.mac:
+            host, client = self.hosts.of_mac(identity.mac), self.hosts.client_of(identity.mac)
+            host = self._by_serial(host, query) or host
+        return Asker(address, host, identity.evidence, client, server)
+
+    def accept(self, upload: Upload) -> Absent | None:
+        """Keep a file that a client wrote; the reason when it cannot be kept."""
+        return save(self.settings.server.root, upload.path, upload.data)
+
+    # -- what was seen -------------------------------------------------------------------------------------------------------
+
+    def absorb(self, output: Output) -> list[Change]:
+        """Take what an engine has seen; what should become durable without anybody waiting for it."""
+        changes: list[Change] = []
+        for sighting in output.sightings:
+            changes += self._sighted(sighting)
+        for delivered in output.delivered:
+            changes += self._proved(delivered.content, peer_address(delivered.peer))
+        for event in output.events:
+            self.say(event)
+        return changes
+
+    def say(self, event: Event) -> None:
+        """Tell an event; where an engine knew an IPv4 address only, with the hardware address of the machine behind it."""
+        mac = event.mac or (self.access.identify(event.address, "", self.clock()).mac if event.address else None)
+        self.tell(event if event.mac or not mac else Event(event.kind, mac, event.address, event.detail))
+
+    def delivered(self, content: Content, address: int, *, whole: bool) -> list[Change]:
+        """An HTTP client has read a content; ``whole``: from its first to its last byte."""
+        # Repositories are read in ranges; of everything else only the whole proves something.
+        return self._proved(content, address) if whole or content.role is Role.SOURCE else []
+
+    def report(self, request: Request, address: int) -> Report | None:
+        """A machine's callback (``installed/TOKEN``, ``failed/TOKEN``); None when the request is none."""
+        outcome, _, token = request.path.strip("/").partition("/")
+        if outcome not in _CALLBACKS or "/" in token or not token:
+            return None
+        if request.method not in ("GET", "POST"):
+            return Report(Reply(405, "a report is made by GET or POST\n"))
+        words = parse_qs(request.query).get("reason", [request.body.decode("utf-8", "replace")])[0]
+        result = self.installs.callback(token, outcome, words[:_MAX_REASON].strip(), self.clock())
+        for event in result.events:
+            self.tell(event)
+        if result.status is CallbackStatus.UNKNOWN:
+            return Report(Reply(404, f"{result.reason}\n"))
+        if result.status is CallbackStatus.STALE:
+            return Report(Reply(409, f"{result.reason}\n"))
+        return Report(Reply(200, f"{outcome}: noted\n"), result.changes)
+
+    def committed(self, changes: Sequence[Change], verdict: Verdict) -> None:
+        """The fate of changes that ``absorb``, ``delivered``, ``report`` or ``tick`` asked to make durable."""
+        for change in changes:
+            if isinstance(change, InstallRecord):
+                for event in self.installs.committed(change, verdict, self.clock()):
+                    self.tell(event)
+
+    def tick(self) -> list[Change]:
+        """Do what is due with time; returns what should become durable."""
+        changes, events = self.installs.tick(self.clock())
+        for event in events:
+            self.tell(event)
+        return list(changes)
+
+    def name_of(self, mac: bytes, address: int) -> str:
+        """The configured name of a machine, for people; "" when it has none."""
+        if not mac and address:
+            mac = self.access.identify(address, "", self.clock()).mac or b""
+        host = self.hosts.of_mac(mac) if mac else None
+        return host.name if host is not None and host.configured else ""
+
+    # -- small things --------------------------------------------------------------------------------------------------------
+
+    def _sources(self) -> list[Source]:
+        """The tree's sources, first come first: what is rendered, the profiles' files, the boot loaders, the user's directory."""
+        sources: list[Source] = [self.rendered, GrubScript()]
+        for profile in self.settings.profiles:
+            prefix = f"profile/{profile.name}"
+            roles = {profile.kernel: Role.KERNEL} | dict.fromkeys(profile.initrd, Role.INITRD)
+            where = self.settings.trees[profile.name]
+            if where.files:
+                sources.append(Files(where.files, roles=roles, profile=profile.name))
+            if where.source_dir is not None:
+                sources.append(Directory(where.source_dir, prefix, role=Role.SOURCE, profile=profile.name, roles=roles))
+        sources.append(self.loaders)
+        if self.settings.server.root is not None:
+            sources.append(Directory(self.settings.server.root))
+        return sources
+
+    def _plan_of_nobody(self) -> policy.Plan:
+        return policy.plan(None, None, self._plan_settings, self.profiles)
+
+    def _network(self, host: Host, asker: Asker) -> context.HostNetwork:
+        """The network a machine is in: by its reserved address, else by the one it asks from."""
+        address = host.address or asker.address
+        subnet = self.settings.subnet_of(address)
+        if subnet is None:
+            return context.HostNetwork(address)
+        gateway = next(iter(subnet.routers), 0)
+        return context.HostNetwork(address, subnet.netmask, gateway, subnet.dns, subnet.domain)
+
+    def _by_serial(self, host: Host, query: str) -> Host | None:
+        if host.configured or "serial=" not in query:
+            return None
+        return self.hosts.of_serial(parse_qs(query).get("serial", [""])[0])
+
+    def _sighted(self, sighting: Sighting) -> list[Change]:
+        client = sighting.client
+        now = self.clock()
+        changes: list[Change] = []
+        seen = self.hosts.met(client, now)
+        if seen is not None:
+            changes.append(seen)
+        self.access.observe(sighting.address, client.mac, sighting.evidence, now)
+        if client.kind is ClientKind.HTTP:
+            self._http_booted.add(client.mac)
+        elif client.kind is ClientKind.PXE:
+            self._http_booted.discard(client.mac)
+        host = self.hosts.of_client(client)
+        asks = client.kind in _FIRMWARE and sighting.evidence in ("discover", "offer", "proxy offer")
+        if asks:
+            changes += self._observe(host, Evidence.ASKED, now)
+        boot = sighting.boot
+        if boot is not None and (boot.path or boot.url) and self.plan(host).action is policy.Action.INSTALL:
+            changes += self._observe(host, Evidence.OFFERED, now)
+        return changes
+
+    def _proved(self, content: Content, address: int) -> list[Change]:
+        evidence = _PROOF.get(content.role)
+        if evidence is None:
+            return []
+        key = self.access.identify(address, content.name, self.clock()).key
+        host = self.hosts.of_key(key) if key else None
+        if host is None:
+            return []
+        return self._observe(host, evidence, self.clock(), content.profile)
+
+    def _observe(self, host: Host, evidence: Evidence, now: float, profile: str = "") -> list[Change]:
+        plan = self.plan(host)
+        if plan.profile is None or plan.profile.answer is None:
+            return []  # a live or rescue system never reports an end: it may be booted as often as one likes
+        if not host.configured and evidence is Evidence.OFFERED:
+            return []  # anybody can invent hardware addresses; one that has read a boot loader is a machine
+        changes, events = self.installs.observe(host.key, evidence, profile or host.profile or "", now)
+        for event in events:
+            self.tell(event)
+        return list(changes)

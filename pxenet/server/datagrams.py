@@ -1,0 +1,149 @@
+"""The shell of the datagram engines (DHCP and TFTP): sockets on one side, an engine on the other, and no protocol in between.
+
+What an engine puts out is obeyed in one place, ``Shell.obey``: send, look up content, commit, tell.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from pxenet.engine.surface import NEVER, Blocks, Engine, Output
+from pxenet.engine.tftp_blocks import ContentChanged, datagrams
+from pxenet.model import Region, Verdict
+from pxenet.net.datagram import BROADCAST, Send, pack_peer, peer_port
+from pxenet.net.link import Link
+from pxenet.net.udp import UdpSocket
+from pxenet.rack import Rack
+from pxenet.server.commit import Committer
+
+_TURNS = 16
+"""Batches taken from a busy socket before other tasks get theirs."""
+
+
+@dataclass(slots=True)
+class ShellStatistics:
+    """Counters of one shell."""
+
+    frames: int = 0
+    unsent: int = 0
+
+
+class Shell:
+    """Drives one engine over its sockets. ``clock`` is the engine's (wall or monotonic)."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        sockets: Sequence[UdpSocket],
+        rack: Rack,
+        committer: Committer,
+        clock: Callable[[], float],
+        link: Link | None = None,
+    ) -> None:
+        self._engine = engine
+        self._sockets = sockets
+        # A reply leaves by the socket that has its port; where each interface has its own, by that of its interface.
+        self._by_port = {udp.port: udp for udp in reversed(sockets)}
+        self._by_interface = {(udp.port, udp.interface): udp for udp in sockets}
+        self._rack = rack
+        self._committer = committer
+        self._clock = clock
+        self._link = link
+        self._deadline_moved = trio.Event()
+        self._sleeping_until = NEVER
+        self.statistics = ShellStatistics()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. The sockets stay the caller's."""
+        async with trio.open_nursery() as nursery:
+            for udp in self._sockets:
+                nursery.start_soon(self._receive, udp)
+            nursery.start_soon(self._tick)
+            task_status.started()
+
+    async def _receive(self, udp: UdpSocket) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(udp.socket)
+            for _ in range(_TURNS):
+                batch = udp.receive()
+                if not batch:
+                    break
+                self.obey(self._engine.receive(batch, self._clock()))
+            await trio.lowlevel.checkpoint()
+
+    async def _tick(self) -> None:
+        """Wake the engine at its deadlines; sleep again when an earlier one appears."""
+        while True:
+            self._sleeping_until = self._engine.deadline()
+            self._deadline_moved = trio.Event()
+            pause = self._sleeping_until - self._clock()
+            if pause > 0:
+                with trio.move_on_after(pause):
+                    await self._deadline_moved.wait()
+            if self._engine.deadline() <= self._clock():
+                self.obey(self._engine.tick(self._clock()))
+                await trio.lowlevel.checkpoint()
+
+    def obey(self, output: Output) -> None:
+        """Do what the engine said, and what it says in answer, until it has nothing more to say."""
+        pending = [output]
+        while pending:
+            now = self._clock()
+            current = pending.pop()
+            for send in current.sends:
+                if isinstance(send, Blocks):
+                    pending.extend(self._send_blocks(send, now))
+                else:
+                    self._send(send)
+            for want in current.wants:
+                pending.append(self._engine.provide(want.id, self._rack.find(want), now))
+            for upload in current.uploads:
+                pending.append(self._engine.uploaded(upload.id, self._rack.accept(upload), now))
+            for commit in current.commits:
+                self._committer.submit(commit.changes, self._verdict_of(commit.id))
+            changes = self._rack.absorb(current)
+            if changes:
+                self._committer.submit(changes, partial(self._rack.committed, changes))
+        if self._engine.deadline() < self._sleeping_until:
+            self._deadline_moved.set()
+
+    def _verdict_of(self, commit: int) -> Callable[[Verdict], None]:
+        def done(verdict: Verdict) -> None:
+            if commit:
+                self.obey(self._engine.committed(commit, verdict, self._clock()))
+
+        return done
+
+    def _send(self, send: Send) -> None:
+        if send.hardware is not None:
+            if self._link is not None and self._link.send(send):
+                self.statistics.frames += 1
+                return
+            # Without raw frames the client is reached by broadcast, which RFC 2131 §4.1 allows.
+            send.to = pack_peer(BROADCAST, peer_port(send.to))
+        if not self._socket(send.port, send.interface).send(send):
+            self.statistics.unsent += 1
+
+    def _send_blocks(self, blocks: Blocks, now: float) -> list[Output]:
+        """The plain path of a window: one datagram a block, read with pread."""
+        udp = self._socket(blocks.port, blocks.interface)
+        try:
+            for parts in datagrams(blocks, read_region):
+                if not udp.send_parts(parts, blocks.to, blocks.source, blocks.interface):
+                    self.statistics.unsent += 1
+        except (ContentChanged, OSError) as error:
+            return [self._engine.unreadable(blocks.want, str(error), now)]
+        return []
+
+    def _socket(self, port: int, interface: int) -> UdpSocket:
+        return self._by_interface.get((port, interface)) or self._by_port[port]
+
+
+def read_region(region: Region, offset: int, length: int) -> bytes:
+    """``length`` bytes from ``offset`` of a region; fewer when the file has shrunk meanwhile."""
+    return os.pread(region.file.fd, length, region.offset + offset)

@@ -1,0 +1,126 @@
+"""The ports a server needs, bound before privileges are dropped; each failure says who probably has the port and how to see."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from pxenet.config import ConfigError, DhcpMode, Settings
+from pxenet.net.datagram import Interface
+from pxenet.net.link import Link
+from pxenet.net.udp import UdpSocket
+from pxenet.wire.text import address_text
+
+TID_SOCKETS = 4
+"""Sockets that transfers leave by, in turn: late packets of a client's last transfer must not meet its next (design §4)."""
+
+T = TypeVar("T", UdpSocket, socket.socket)
+
+
+@dataclass(slots=True)
+class Ports:
+    """Everything that is open. ``close`` releases it."""
+
+    dhcp: list[UdpSocket] = field(default_factory=list)
+    tftp: list[UdpSocket] = field(default_factory=list)
+    """The well-known port first, then those that transfers leave by."""
+    http: list[socket.socket] = field(default_factory=list)
+    link: Link | None = None
+    link_refused: bool = False
+    """Raw frames are not permitted: clients without an address are answered by broadcast."""
+
+    def close(self) -> None:
+        """Release every port."""
+        for udp in (*self.dhcp, *self.tftp):
+            udp.close()
+        for listener in self.http:
+            listener.close()
+        if self.link is not None:
+            self.link.close()
+
+
+def bind(settings: Settings, interfaces: Sequence[Interface]) -> Ports:
+    """Open all ports that ``settings`` ask for. Raises ConfigError, with everything closed again."""
+    ports = Ports()
+    try:
+        _bind_dhcp(ports, settings, interfaces)
+        _bind_tftp(ports, settings)
+        ports.http.append(_bound(settings, "http.port", settings.http.port, "TCP", partial(_listen, settings)))
+    except BaseException:
+        ports.close()
+        raise
+    return ports
+
+
+def modes(settings: Settings) -> set[DhcpMode]:
+    """Every way in which DHCP is answered on some network."""
+    return {settings.dhcp.mode} | {subnet.mode for subnet in settings.dhcp.subnets}
+
+
+def _bind_dhcp(ports: Ports, settings: Settings, interfaces: Sequence[Interface]) -> None:
+    wanted = modes(settings)
+    keys = []
+    if wanted != {DhcpMode.OFF}:
+        keys.append(("dhcp.port", settings.dhcp.port))
+    if DhcpMode.PROXY in wanted:
+        keys.append(("dhcp.proxy_port", settings.dhcp.proxy_port))
+    # Named interfaces get a socket each, so that another DHCP server (a hypervisor's, say) may serve the others.
+    names = [interface.name for interface in interfaces] if settings.server.interfaces else [None]
+    for key, port in keys:
+        for name in names:
+            ports.dhcp.append(_bound(settings, key, port, "UDP", partial(UdpSocket, port, interface=name)))
+    if DhcpMode.SERVER in wanted:
+        try:
+            ports.link = Link()
+        except PermissionError:
+            ports.link_refused = True
+
+
+def _bind_tftp(ports: Ports, settings: Settings) -> None:
+    address = address_text(settings.server.address or 0)
+    port = settings.tftp.port
+    ports.tftp.append(_bound(settings, "tftp.port", port, "UDP", partial(UdpSocket, port, address)))
+    if not settings.tftp.single_port:
+        ports.tftp.extend(UdpSocket(0, address) for _ in range(TID_SOCKETS))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A listening TCP socket: on the configured address, else on all of them, IPv6 included where there is IPv6."""
+    if settings.server.address is None and socket.has_dualstack_ipv6():
+        listener = socket.create_server(
+            ("::", settings.http.port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True
+        )
+    else:
+        listener = socket.create_server((address_text(settings.server.address or 0), settings.http.port), backlog=1024)
+    listener.setblocking(False)
+    return listener
+
+
+def _bound(settings: Settings, key: str, port: int, protocol: str, make: Callable[[], T]) -> T:
+    """What ``make`` opens; an OSError becomes a ConfigError that helps."""
+    try:
+        return make()
+    except OSError as error:
+        flag = "-lunp" if protocol == "UDP" else "-ltnp"
+        see = f"see who has it with: ss {flag} 'sport = :{port}'; stop that, or set {key}"
+        helps = {
+            errno.EADDRINUSE: (f"port {port}/{protocol} is taken", see),
+            errno.EACCES: (
+                f"port {port}/{protocol} needs root",
+                f"start as root (server.user drops it), or set {key} above 1023",
+            ),
+            errno.EPERM: (
+                f"port {port}/{protocol} needs root",
+                f"start as root (server.user drops it), or set {key} above 1023",
+            ),
+            errno.EADDRNOTAVAIL: (
+                f"{address_text(settings.server.address or 0)} is not an address of this machine",
+                "set server.address to one of its own (ip -4 address), or leave it out",
+            ),
+        }
+        wrong, right = helps.get(error.errno or 0, (f"port {port}/{protocol} cannot be opened: {error.strerror}", ""))
+        raise ConfigError([settings.problem(key, wrong, right)]) from error

@@ -1,0 +1,99 @@
+"""What the server says when it starts, in plain words: which interfaces, which mode, what each firmware gets, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pxenet import __version__
+from pxenet.config import DhcpMode, Settings, Subnet, Unknown
+from pxenet.net.datagram import Interface
+from pxenet.rack import Rack
+from pxenet.rack.offering import offerings
+from pxenet.server.ports import Ports
+from pxenet.wire.text import address_text
+
+_MODES = {
+    DhcpMode.SERVER: "gives addresses and boot files",
+    DhcpMode.PROXY: "boot files only, beside the network's own DHCP server (ProxyDHCP)",
+    DhcpMode.OFF: "no DHCP",
+}
+
+_UNKNOWN = {
+    Unknown.IGNORE: "are not booted (boot.unknown says what else they could get)",
+    Unknown.LOCAL: "boot their local disk",
+    Unknown.MENU: "get a menu of the profiles",
+}
+
+
+def summary(settings: Settings, rack: Rack, interfaces: Sequence[Interface], ports: Ports) -> list[str]:
+    """The lines, in the order in which somebody who looks for a fault wants them."""
+    return [
+        f"pxenet {__version__}",
+        *_networks(settings, interfaces),
+        *_services(settings, rack, interfaces, ports),
+        *_firmware(rack, interfaces),
+        *_machines(settings, rack),
+    ]
+
+
+def _networks(settings: Settings, interfaces: Sequence[Interface]) -> Iterator[str]:
+    if not interfaces:
+        yield "  no interface has an IPv4 address: nobody can be answered; give one an address, or name one in server.interface"
+    for interface in interfaces:
+        address, prefix = interface.addresses[0]
+        subnets = [subnet for subnet in settings.dhcp.subnets if _is_on(subnet, interface)]
+        yield f"  {interface.name} {address_text(address)}/{prefix}: " + (
+            "; ".join(map(_subnet, subnets)) or _MODES[settings.dhcp.mode]
+        )
+    for subnet in settings.dhcp.subnets:
+        if not any(_is_on(subnet, interface) for interface in interfaces):
+            yield f"  through relays: {_subnet(subnet)}"
+
+
+def _is_on(subnet: Subnet, interface: Interface) -> bool:
+    return subnet.interface == interface.name or any(subnet.contains(address) for address, _ in interface.addresses)
+
+
+def _subnet(subnet: Subnet) -> str:
+    text = f"{_MODES[subnet.mode]}, {address_text(subnet.network)}/{subnet.prefix}"
+    if subnet.mode is not DhcpMode.SERVER:
+        return text
+    pools = ", ".join(f"{address_text(first)}-{address_text(last)}" for first, last in subnet.pools)
+    refuses = ", refuses addresses it does not know (authoritative)" if subnet.authoritative else ""
+    return f"{text}, pool {pools or 'none: reserved addresses only'}{refuses}"
+
+
+def _services(settings: Settings, rack: Rack, interfaces: Sequence[Interface], ports: Ports) -> Iterator[str]:
+    tids = ", ".join(str(udp.port) for udp in ports.tftp[1:]) or "the same port"
+    yield f"  TFTP on port {settings.tftp.port}/udp, transfers from {tids}; HTTP at {rack.url(_address(interfaces))}/"
+    if settings.server.root is not None:
+        yield f"  files of {settings.server.root} are served as they are"
+    if ports.link_refused:
+        yield "  without CAP_NET_RAW: clients that have no address yet are answered by broadcast"
+    yield f"  state in {settings.server.state}"
+
+
+def _firmware(rack: Rack, interfaces: Sequence[Interface]) -> Iterator[str]:
+    for offering in offerings(rack, _address(interfaces)):
+        if offering.file:
+            origin = f" ({offering.origin})" if offering.origin else ""
+            yield f"  {offering.firmware}: {offering.file}{origin}"
+        if offering.missing:
+            yield f"  {offering.firmware}: {offering.missing}"
+
+
+def _machines(settings: Settings, rack: Rack) -> Iterator[str]:
+    named = len(settings.hosts)
+    unknown = settings.boot.unknown
+    others = _UNKNOWN[unknown] if isinstance(unknown, Unknown) else f"are installed with profile {unknown}"
+    yield f"  {named} machine{'s' if named != 1 else ''} in the configuration; others {others}"
+    ended = dict.fromkeys(("installed", "failed"), 0)
+    for record in rack.installs.records():
+        if record.state.value in ended:
+            ended[record.state.value] += 1
+    if any(ended.values()):
+        yield "  remembered: " + ", ".join(f"{count} {state}" for state, count in ended.items() if count)
+
+
+def _address(interfaces: Sequence[Interface]) -> int:
+    return next((address for interface in interfaces for address, _ in interface.addresses), 0)
