@@ -6,6 +6,7 @@ is also named.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def line_of(text: str, key: Key) -> int | None:
     return best
 
 
-def _written_keys(text: str) -> list[tuple[int, Key]]:
+@functools.lru_cache(maxsize=2)
+def _written_keys(text: str) -> tuple[tuple[int, Key], ...]:
     """(line, key) of each table header and each assignment, in the order of the file."""
     found: list[tuple[int, Key]] = []
     table: Key = ()
@@ -116,7 +118,7 @@ def _written_keys(text: str) -> list[tuple[int, Key]]:
         for quotes in ('"""', "'''"):
             if line.count(quotes) % 2:
                 closing = quotes
-    return found
+    return tuple(found)
 
 
 def _indexed(names: Sequence[str], counts: dict[Key, int]) -> Key:

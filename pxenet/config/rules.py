@@ -86,16 +86,16 @@ def routers_inside(draft: Draft) -> None:
 
 def pools_free(draft: Draft) -> None:
     """An address that somebody has must not be given out."""
-    owners: dict[int, str] = {}
-    for address, role in _owners(draft):
-        owners.setdefault(address, role)
+    owners: dict[int, tuple[str, Key]] = {}
+    for address, role, owner in _owners(draft):
+        owners.setdefault(address, (role, owner))
     for entry in draft.subnets:
         for first, last in entry.keys.pool:
-            for address, role in owners.items():
+            for address, (role, owner) in owners.items():
                 if first <= address <= last:
                     draft.report(
                         (*entry.key, "pool"),
-                        f"{_range_text(first, last)} contains {address_text(address)}, {role}",
+                        f"{_range_text(first, last)} contains {address_text(address)}, {role} {_where(draft, owner)}",
                         f"leave it out, e.g. pool = {_without(first, last, address)}"
                         if first < last
                         else "leave it out",
@@ -248,20 +248,19 @@ RULES: tuple[Callable[[Draft], None], ...] = (
 )
 
 
-def _owners(draft: Draft) -> Iterator[tuple[int, str]]:
-    """(address, in words whose it is) of every address that has a user already."""
+def _owners(draft: Draft) -> Iterator[tuple[int, str, Key]]:
+    """(address, whose it is, the entry that says so) of every address that has a user already."""
     if draft.server.address is not None:
-        yield draft.server.address, "which is this server (server.address)"
+        yield draft.server.address, "which is this server", ("server", "address")
     for entry in draft.subnets:
-        where = _where(draft, entry.key)
         for role, addresses in (("router", entry.keys.router), ("dns", entry.keys.dns)):
             for address in addresses:
-                yield address, f"which is the {role} of {where}"
+                yield address, f"which is the {role} of", entry.key
         if entry.keys.next_server is not None:
-            yield entry.keys.next_server, f"which is the next_server of {where}"
+            yield entry.keys.next_server, "which is the next_server of", entry.key
     for host in draft.hosts:
         if host.keys.address is not None:
-            yield host.keys.address, f"which is reserved for {_where(draft, host.key)}"
+            yield host.keys.address, "which is reserved for", host.key
 
 
 def _pairs(entries: list[Entry[SubnetKeys]]) -> Iterator[tuple[Entry[SubnetKeys], Entry[SubnetKeys]]]:
