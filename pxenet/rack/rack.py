@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from pxenet.answer import context
 from pxenet.boot import policy
-from pxenet.config import Settings
+from pxenet.config import DhcpMode, Settings
 from pxenet.content.chain import GrubScript
 from pxenet.content.directory import Directory
 from pxenet.content.files import Files
@@ -130,6 +130,8 @@ class Rack:
     def boot(self, client: BootClient, server_address: int) -> BootFile:
         """What a DHCP answer tells this client to load from us at ``server_address``."""
         host = self.hosts.of_client(client)
+        subnet = self.settings.subnet_of(server_address)
+        mode = subnet.mode if subnet is not None else self.settings.dhcp.mode
         return policy.choose(
             client,
             self.plan(host),
@@ -137,6 +139,7 @@ class Rack:
             self.setting,
             self.url(server_address),
             http_booted=client.mac in self._http_booted,
+            proxied=mode is DhcpMode.PROXY,
         )
 
     def url(self, server_address: int) -> str:
