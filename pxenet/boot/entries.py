@@ -124,7 +124,7 @@ def _one_line(args: str) -> str:
         if letter in "\r\n\t" and not quoted:
             out += " "
             continue
-        if ord(letter) < 0x20 or ord(letter) == 0x7F:
+        if ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0:
             raise InexpressibleError(f"a control character ({letter!r}) stands in the arguments {args!r}; remove it")
         out += letter
     return out

@@ -31,6 +31,7 @@ _LOCAL = """\
     chainloader +1
     boot
   fi
+  echo 'Looking for a boot loader on the local disks; names that are not there are told as errors.'
   set efiarch=x64
   if [ "$grub_cpu" = i386 ]; then set efiarch=ia32; fi
   if [ "$grub_cpu" = arm64 ]; then set efiarch=aa64; fi
@@ -114,7 +115,7 @@ def _argument(word: str) -> str:
 
 
 def _no_control(word: str) -> None:
-    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in word):
+    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in word):
         raise InexpressibleError(f"a control character stands in {word!r}; remove it")
 
 

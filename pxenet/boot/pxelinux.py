@@ -78,7 +78,7 @@ def _name(path: str, reader: Reader) -> str:
             raise InexpressibleError(
                 f"PXELINUX has no spelling for {path}: {bad!r} ends a file name there; rename the file"
             )
-    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in name):
+    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in name):
         raise InexpressibleError(f"PXELINUX has no spelling for {path!r}: it contains a control character")
     return name
 

@@ -208,7 +208,7 @@ def test_nothing_breaks_out_of_pxelinux(args: str) -> None:
         lines = pxelinux.render(entry(args), READER).split("\n")
     except InexpressibleError:
         return
-    append = [line.strip() for line in lines if line.startswith("  APPEND")]
+    append = [line.strip(" ") for line in lines if line.startswith("  APPEND")]
     assert [f"APPEND {clean_args(args)}"] * bool(clean_args(args)) == append
     assert ["DEFAULT k", "PROMPT 0", "TIMEOUT 0", "", "LABEL k", "  MENU LABEL k", "  LINUX ::k"] == lines[:7]
 
