@@ -3,7 +3,7 @@
     edk2_pxe([offer], ack, ask=...)  ->  Loads(server=0x0a000001, name="x64/shimx64.efi")
 
 Answers are read from their bytes by a parser of its own, as simple as the firmware's: the first option of a code counts, nothing
-is joined. A client that would boot nothing raises :class:`Refused` with the reason. Sources: EDK2 ``Dhcp4Dxe``,
+is joined. A client that would boot nothing raises :class:`RefusedError` with the reason. Sources: EDK2 ``Dhcp4Dxe``,
 ``UefiPxeBcDxe``, ``HttpBootDxe``; iPXE ``dhcp.c``, ``autoboot.c``; shim ``netboot.c``; GRUB ``bootp.c``; syslinux
 ``dhcp_option.c``; U-Boot ``net/bootp.c``; the Raspberry Pi documentation.
 """
@@ -18,7 +18,7 @@ Ask = Callable[[int], "bytes | None"]
 """Asks the boot server of this address on port 4011; its answer, or None."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The client does not boot by these answers."""
 
 
@@ -69,7 +69,7 @@ class Answer:
 def need(condition: object, reason: str) -> None:
     """Refuse unless the condition holds."""
     if not condition:
-        raise Refused(reason)
+        raise RefusedError(reason)
 
 
 def read(payload: bytes) -> Answer:
@@ -95,7 +95,7 @@ def read_options(area: bytes) -> dict[int, bytes]:
         need(code not in found, f"option {code} comes twice, and no firmware joins them")
         found[code] = area[at + 2 : at + 2 + area[at + 1]]
         at += 2 + area[at + 1]
-    raise Refused("the options have no end")
+    raise RefusedError("the options have no end")
 
 
 def answers(reply: Answer, request: bytes) -> None:
@@ -211,7 +211,7 @@ def edk2_http(offers: Sequence[bytes], ack: bytes | None, request: bytes) -> Loa
             literal = (url.hostname or "").replace(".", "").isdigit()
             need(literal or any(6 in other.options for other in replies), "a name, and no name server")
             return Loads(0, edk2_file(reply))
-    raise Refused("no offer of class HTTPClient")
+    raise RefusedError("no offer of class HTTPClient")
 
 
 # -- boot loaders that read what the firmware left them, or ask themselves ----------------------------------------------------------
@@ -256,7 +256,7 @@ def shim(ack: bytes, proxy: bytes | None = None) -> Loads:
         if payload is not None and (reply := read(payload)).file:
             need(reply.siaddr, "no server")
             return Loads(reply.siaddr, reply.file)
-    raise Refused("no name in the header")
+    raise RefusedError("no name in the header")
 
 
 def grub(ack: bytes) -> Loads:

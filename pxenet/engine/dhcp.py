@@ -299,10 +299,8 @@ class DhcpServer:
         now, identity = query.now, query.identity
         before = self._grants.of(identity)
         if before is not None and before.lease.address == address:
-            if before.query.message.xid == query.message.xid:
-                self._desk.drop("its lease is being written")
-            else:
-                self._replace(before, query, stage, out)
+            self._desk.drop("its lease is being written")
+            self._replace(before, query, stage, out)
             return
         if before is None and len(self._grants) >= self._settings.max_pending:
             self._desk.drop("too many leases are being written")
@@ -329,7 +327,8 @@ class DhcpServer:
         self._grants.begin(self._waiting(query, stage, served, lease, out), out)
 
     def _replace(self, before: Waiting, query: Query, stage: Stage, out: Output) -> None:
-        """The client has started over while its lease was on the way: the answer it now understands waits instead."""
+        """The client has asked again while its lease was on the way. One answer waits, the one to what it said last: it has the xid
+        that the client now expects, and a lease time that ends when the written lease does."""
         fresh = self._waiting(query, stage, before.served, before.lease, out)
         before.query, before.stage, before.send, before.sighting = query, stage, fresh.send, fresh.sighting
 

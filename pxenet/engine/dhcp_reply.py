@@ -135,8 +135,6 @@ def _settings(query: Query, subnet: Subnet) -> Items:
         OptionCode.HOST_NAME: query.host.name if query.host is not None and query.host.configured else "",
         OptionCode.DOMAIN_NAME: subnet.domain,
         OptionCode.BROADCAST: subnet.broadcast if subnet.prefix < 31 else None,
-        OptionCode.MTU: subnet.mtu,
-        OptionCode.NTP: subnet.ntp,
     }
     asked = lenient(query.message.options.numbers, OptionCode.PARAMETER_LIST)
     wanted = known if asked is None else dict.fromkeys(asked)

@@ -38,8 +38,6 @@ class Subnet:
     """One of :data:`MODES`."""
     authoritative: bool = False
     """We are the only server of this network: clients with addresses that we do not know are refused instead of left alone."""
-    ntp: tuple[int, ...] = ()
-    mtu: int | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

@@ -82,6 +82,9 @@ def test_the_ack_waits_for_the_disk() -> None:
     ]
     assert net.settle(Verdict.DURABLE, 6) == [ACK1]
     assert net.server.statistics().dropped == {"its lease is being written": 3}
+    assert (
+        net.sent()[-1].options.number(OptionCode.LEASE_TIME) == 3597
+    )  # as long as the written lease, from its last word on
 
 
 def test_a_new_exchange_meanwhile_takes_the_answer_over() -> None:
