@@ -68,7 +68,8 @@ def _entry(entry: Entry, reader: Reader) -> list[str]:
 
 
 def _name(path: str, reader: Reader) -> str:
-    name = url_of(reader, path) if reader.http and reader.server_url else f"::{path}"
+    url = url_of(reader, path) if reader.http and reader.server_url else ""
+    name = url if url and len(url) <= MAX_NAME_BYTES else f"::{path}"  # slow is better than cut off
     if len(name.encode()) > MAX_NAME_BYTES:
         raise InexpressibleError(
             f"PXELINUX takes file names of {MAX_NAME_BYTES} bytes, {path} is longer: move the file"

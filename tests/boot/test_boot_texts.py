@@ -107,6 +107,12 @@ def test_golden(render: object, text: BootText, reader: Reader, golden: str) -> 
     assert golden == render(text, reader)
 
 
+def test_an_url_that_is_too_long_for_pxelinux() -> None:
+    """Names have 127 bytes: a long URL gives way to the shorter TFTP name."""
+    path = "profile/" + "x" * 110
+    assert f"LINUX ::{path}\n" in pxelinux.render(BootText((KernelEntry("k", "k", path),)), HTTP)
+
+
 def test_local_boot_of_pxelinux() -> None:
     """LOCALBOOT is the default and needs no key."""
     text = pxelinux.render(LOCAL, READER)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import needs
 import pytest
 
-import needs
 from pxenet.boot.policy import LOADERS
 from pxenet.content.loaders import FILES, Loaders, LoaderState
 from pxenet.content.plain import read
