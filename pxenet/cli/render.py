@@ -64,7 +64,8 @@ def _print(seen: Preview) -> None:
 
 def _told(offer: Offer) -> str:
     boot = offer.boot
-    return boot.path or boot.url or f"nothing, {RULES[boot.reason]}" + (f": {boot.detail}" if boot.detail else "")
+    told = boot.path or boot.url or f"nothing, {RULES[boot.reason]}"
+    return f"{told}; {boot.detail}" if boot.detail else told
 
 
 def _record(seen: Preview, wrong: list[Problem]) -> dict[str, object]:

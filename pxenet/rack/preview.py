@@ -66,14 +66,14 @@ def preview(rack: Rack, host: Host, server_address: int) -> Preview:
     boot_texts: dict[tuple[str, str], list[str]] = {}
     for firmware, arch in FIRMWARE:
         client = _client(host, arch)
-        boot = policy.choose(client, plan, host, rack.setting, rack.url(server_address))
+        boot = rack.boot(client, server_address)
         offers.append(Offer(firmware, boot))
-        name = _text_name(rack, plan, host, client, boot)
-        if name == _TEXT_NAMES[Loader.IPXE]:  # who asks for that one is not the firmware any more
-            client = replace(client, kind=ClientKind.IPXE, ipxe_features=frozenset({policy.HTTP_FEATURE}))
-        text = _read(rack, name, Asker(host.address or 0, host, "preview", client, server_address))
-        if text is not None:
-            boot_texts.setdefault(text, []).append(firmware)
+        for name in _text_names(rack, plan, host, client, boot):
+            if name.endswith(".ipxe"):  # who asks for that one is not the firmware any more
+                client = replace(client, kind=ClientKind.IPXE, ipxe_features=frozenset({policy.HTTP_FEATURE}))
+            text = _read(rack, name, Asker(host.address or 0, host, "preview", client, server_address))
+            if text is not None:
+                boot_texts.setdefault(text, []).append(firmware)
     texts = [Text(name, tuple(readers), text) for (name, text), readers in boot_texts.items()]
     return Preview(host, plan, tuple(offers), (*texts, *_answers(rack, plan, host, server_address)))
 
@@ -117,20 +117,21 @@ def _client(host: Host, arch: int) -> BootClient:
     return BootClient(host.mac or b"", ClientKind.HTTP if by_uri else ClientKind.PXE, arch, platform, uuid)
 
 
-def _text_name(rack: Rack, plan: policy.Plan, host: Host, client: BootClient, boot: BootFile) -> str:
-    """Where the loader that this firmware is told to load looks for its text first."""
+def _text_names(rack: Rack, plan: policy.Plan, host: Host, client: BootClient, boot: BootFile) -> list[str]:
+    """What the loader that this firmware is told to load reads, in its order."""
     assert client.platform is not None
     loader = policy.loader_of(client.platform, plan, host, rack.setting.loaders)
     if boot.reason == "http-ipxe":  # instead of a loader that would have no network
         loader = Loader.IPXE
     name = _TEXT_NAMES[loader]
     if name.startswith("pxelinux") and host.mac is not None:
-        return f"pxelinux.cfg/01-{mac_dashes(host.mac)}"
-    return name
+        name = f"pxelinux.cfg/01-{mac_dashes(host.mac)}"
+    first = [f"{client.platform.value}/{policy.GRUB_SCRIPT}"] if boot.reason == "grub-proxy" else []
+    return [*first, name]
 
 
 def _read(rack: Rack, name: str, asker: Asker) -> tuple[str, str] | None:
-    found = rack.rendered.find(name, asker, rack.clock())
+    found = rack.tree.find(name, asker, rack.clock())
     return (name, _text(found)) if isinstance(found, Content) else None
 
 

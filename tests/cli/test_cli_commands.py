@@ -169,6 +169,15 @@ def test_render_a_host_that_boots_its_disk(rack_toml: Path) -> None:
     assert "inst.ks" not in shown
 
 
+def test_render_beside_another_dhcp_server(rack_toml: Path) -> None:
+    """A text that only some firmware reads on its way is shown too: the script by which iPXE starts GRUB."""
+    (rack_toml.parent / "x64").mkdir()
+    for name in ("ipxe.efi", "grubx64.efi"):
+        (rack_toml.parent / "x64" / name).touch()
+    rack_toml.write_text(CONFIG.replace("[server]", '[dhcp]\nmode = "proxy"\n[server]\nroot = "."', 1))
+    assert "##### x64/grub.ipxe (x64 UEFI)" in run("render", rack_toml, "web01").stdout
+
+
 def test_render_an_unknown_host(rack_toml: Path) -> None:
     """The known ones are named."""
     done = run("render", rack_toml, "web1")
