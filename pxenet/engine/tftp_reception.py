@@ -25,7 +25,18 @@ class Stage(enum.Enum):
 class Reception(Session):
     """The receiving side of one write."""
 
-    __slots__ = ("blksize", "chunks", "first_s", "gap", "received", "size", "stage", "unacked", "windowsize")
+    __slots__ = (
+        "blksize",
+        "chunks",
+        "first_answer",
+        "first_s",
+        "gap",
+        "received",
+        "size",
+        "stage",
+        "unacked",
+        "windowsize",
+    )
 
     def __init__(
         self, id: int, datagram: Datagram, request: Request, port: int, patience: Patience, terms: Terms, now: float
@@ -45,10 +56,8 @@ class Reception(Session):
         """Blocks received since the last ACK."""
         self.gap = False
         """The gap before the block we wait for has been reported."""
-
-    def first_answer(self, terms: Terms) -> bytes:
+        self.first_answer = serialize(Oack(terms.oack)) if terms.oack else serialize(Ack(0))
         """What accepts the request: the OACK, else ACK 0 (RFC 2347)."""
-        return serialize(Oack(terms.oack)) if terms.oack else self.ack()
 
     def ack(self) -> bytes:
         """The acknowledgment of everything that came in order."""
@@ -80,6 +89,10 @@ class Reception(Session):
         if self.request.mode == "netascii":
             return data.replace(b"\r\n", b"\n").replace(b"\r\0", b"\r")
         return data
+
+    def release(self) -> None:
+        """It is over: let go of what came."""
+        self.chunks = []
 
     def _out_of_order(self, ahead: int) -> bytes | None:
         if self.stage is Stage.STORING:

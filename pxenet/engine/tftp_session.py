@@ -127,3 +127,6 @@ class Session:
         if timeout_s is not None:
             self.cap_s = min(self.cap_s, float(timeout_s))
             self.rto_s = min(self.rto_s, self.cap_s)
+
+    def release(self) -> None:
+        """It is over: let go of what it holds, for the timers may remember it for a while."""

@@ -140,7 +140,7 @@ class Transfer(Session):
         return self._blocks(self.acked)
 
     def release(self) -> None:
-        """It is over: let go of the content, for the timers may remember the transfer for a while."""
+        """It is over: let go of the content, and of the file that it keeps open."""
         self.content = NO_CONTENT
 
     def _blocks(self, after: int) -> Blocks:

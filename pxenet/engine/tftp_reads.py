@@ -1,0 +1,147 @@
+"""The server's side of reads: what becomes of a request for a file, from the want to the last acknowledgment.
+
+RFC 1350, 2347. The rules of one transfer are in ``tftp_transfer``. Knows contents by their description only.
+"""
+
+from __future__ import annotations
+
+from pxenet.engine.surface import Delivered, Output, Want
+from pxenet.engine.tftp_common import Common
+from pxenet.engine.tftp_options import negotiate
+from pxenet.engine.tftp_transfer import Transfer
+from pxenet.model import Absent, Content
+from pxenet.net.datagram import Datagram
+from pxenet.wire.tftp import Error, ErrorCode, Oack, Request, serialize
+
+
+class Reads:
+    """All reads of a server."""
+
+    __slots__ = ("_common", "_counters", "_patience", "_timers")
+
+    def __init__(self, common: Common) -> None:
+        self._common = common
+        self._counters = common.counters
+        self._patience = common.patience
+        self._timers = common.timers
+
+    def request(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
+        """An RRQ: asks for its content."""
+        common = self._common
+        port = common.peers.next_port(datagram.peer)
+        transfer = Transfer(common.next_id(), datagram, request, port, self._patience, now)
+        common.admit(transfer, common.reading, out)
+        self._timers.arm(transfer, now + self._patience.answer_s)
+        netascii = request.mode == "netascii"
+        out.wants.append(Want(transfer.id, request.filename, datagram.peer, netascii, datagram.local))
+
+    def provide(self, transfer: Transfer, answer: Content | Absent, now: float, out: Output) -> None:
+        """The content is there, or known not to be: the first answer goes out."""
+        if isinstance(answer, Absent):
+            self._common.absent(transfer, answer, out)
+            return
+        terms = negotiate(transfer.request, self._common.limits, answer.size)
+        transfer.begin(answer, terms, serialize(Oack(terms.oack)) if terms.oack else b"", now)
+        self._counters.started += 1
+        if not terms.oack:
+            self._tell_start(transfer, out)
+        self._send_outstanding(transfer, now, out)
+
+    def unreadable(self, transfer: Transfer, detail: str, out: Output) -> None:
+        """Its content could not be read."""
+        self._counters.changed += 1
+        self._common.tell("tftp.changed", transfer, out, why=detail)
+        self._common.refuse(transfer, ErrorCode.UNDEFINED, "the file changed while it was being sent", out)
+
+    def acknowledged(self, transfer: Transfer, block: int, now: float, out: Output) -> None:
+        """An ACK. The hot path: no records are made here but the window that leaves."""
+        acked = transfer.acked
+        window = transfer.acknowledge(block, now)
+        if window is None:
+            if transfer.acked == transfer.last:
+                self._complete(transfer, now, out)
+            else:
+                self._counters.duplicates += 1
+            return
+        if transfer.fresh and transfer.acked > acked:
+            self._common.confirm(transfer, out)
+            if transfer.acked == 0:
+                self._tell_start(transfer, out)
+        out.sends.append(window)
+        due_at = now + transfer.rto_s
+        if due_at < transfer.armed_at:
+            self._timers.arm(transfer, due_at)
+        else:
+            transfer.due_at = due_at
+
+    def again(self, transfer: Transfer, now: float, out: Output) -> None:
+        """Send what is outstanding once more; nothing is, while the content is not there."""
+        if not transfer.waiting:
+            transfer.again(now)
+            self._send_outstanding(transfer, now, out)
+
+    def leave(self, transfer: Transfer, same: bool, now: float, out: Output) -> None:
+        """The client asks for something (``same``: for this again) while a transfer is not over. What it waits for now is the answer
+        to that: a repetition of ours could be taken for it. It has read to the end when only the last ACK is missing.
+        """
+        if transfer.fresh:
+            self._common.end(transfer)
+        elif same:
+            return  # most likely a copy of the request that was late: the transfer goes on until the client takes up the new one
+        elif transfer.at_end:
+            self._complete(transfer, now, out)
+        else:
+            transfer.paused_at = now
+            self._timers.arm(transfer, now + self._patience.give_up_s)
+
+    def aborted(self, transfer: Transfer, error: Error, out: Output) -> None:
+        """The client sent an ERROR."""
+        self._counters.aborted += 1
+        self._common.tell("tftp.aborted", transfer, out, why=_abort_reason(transfer, error))
+        self._common.end(transfer)
+
+    def due(self, transfer: Transfer, now: float, out: Output) -> None:
+        """Nothing came for a while."""
+        if transfer.waiting:
+            self._counters.unanswered += 1
+            self._common.end(transfer)
+        elif transfer.paused:
+            self._common.give_up(transfer, transfer.acked + 1, out, asked_another=True)
+        elif transfer.at_end and self._common.given_up(transfer, now, self._patience.last_s):
+            self._complete(transfer, now, out)  # the last ACK may be lost: RFC 1350 §6
+        elif self._common.given_up(transfer, now, self._patience.give_up_s):
+            self._common.give_up(transfer, transfer.acked + 1, out)
+        else:
+            transfer.back_off()
+            transfer.restarted = False
+            self.again(transfer, now, out)
+
+    def _complete(self, transfer: Transfer, now: float, out: Output) -> None:
+        if transfer.fresh:
+            self._common.confirm(transfer, out)
+        self._counters.completed += 1
+        duration_s = now - transfer.started_at
+        content, again = transfer.content, transfer.retransmits
+        out.delivered.append(Delivered(content, transfer.peer, duration_s, again))
+        self._common.tell("tftp.done", transfer, out, size=content.size, seconds=duration_s, retransmits=again)
+        self._common.end(transfer)
+
+    def _send_outstanding(self, transfer: Transfer, now: float, out: Output) -> None:
+        if transfer.acked < 0:
+            self._common.say(transfer, transfer.oack, out)
+        else:
+            out.sends.append(transfer.outstanding())
+        self._timers.arm(transfer, now + transfer.rto_s)
+
+    def _tell_start(self, transfer: Transfer, out: Output) -> None:
+        """Once DATA flows: a mere question for the size is no start."""
+        size, blksize, windowsize = transfer.content.size, transfer.blksize, transfer.windowsize
+        self._common.tell("tftp.start", transfer, out, size=size, blksize=blksize, windowsize=windowsize)
+
+
+def _abort_reason(transfer: Transfer, error: Error) -> str:
+    """Why a client stops. EDK2 asks for the size and aborts on purpose, with ERROR 8 in place of ACK 0; GRUB and iPXE close with 0."""
+    said = error.text or f"error {error.code}"
+    if transfer.acked < 0 and error.code in (ErrorCode.UNDEFINED, ErrorCode.OPTION_REFUSED):
+        return f"asked for the size only ({said})"
+    return said
