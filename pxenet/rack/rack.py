@@ -193,12 +193,12 @@ class Rack:
     def absorb(self, output: Output) -> list[Change]:
         """Take what an engine has seen; what should become durable without anybody waiting for it."""
         changes: list[Change] = []
+        for event in output.events:
+            self.say(event)
         for sighting in output.sightings:
             changes += self._sighted(sighting)
         for delivered in output.delivered:
             changes += self._proved(delivered.content, peer_address(delivered.peer))
-        for event in output.events:
-            self.say(event)
         return changes
 
     def say(self, event: Event) -> None:
