@@ -47,9 +47,8 @@ def refuse(query: Query, why: str, *, echo_client_id: bool = True) -> Message:
         _option(OptionCode.SERVER_ID, query.server_id),
         _option(OptionCode.MESSAGE, why),
     ]
-    for code in (OptionCode.CLIENT_ID,) if echo_client_id else ():
-        if raw := query.message.options.raw(code):
-            items.append((code, raw))
+    if echo_client_id:
+        items += _echo(query, OptionCode.CLIENT_ID)
     items += _relay_agent(query)
     flags = _BROADCAST_FLAG if query.message.giaddr else query.message.flags
     return reply(query.message, items, flags=flags)
@@ -104,17 +103,14 @@ def lease_options(lease_s: float) -> Items:
 
 def echoes(query: Query, *, echo_client_id: bool) -> Items:
     """What a client, or its relay, gets back as it came: GRUB names its configuration by 97, RFC 3011 wants 118 confirmed."""
-    codes = [OptionCode.MACHINE_ID, OptionCode.SUBNET_SELECTION]
-    if echo_client_id:
-        codes.append(OptionCode.CLIENT_ID)
+    codes = (OptionCode.MACHINE_ID, OptionCode.SUBNET_SELECTION)
+    return _echo(query, *codes, *((OptionCode.CLIENT_ID,) if echo_client_id else ())) + _relay_agent(query)
+
+
+def _echo(query: Query, *codes: OptionCode) -> Items:
+    """Those of the options that are there and whole: one of a wrong length would make EDK2 throw the answer away."""
     options = query.message.options
-    # A machine id of the wrong length would make EDK2 throw the whole answer away.
-    found = [(code, raw) for code in codes if (raw := options.raw(code)) and not _damaged(options, code)]
-    return [*found, *_relay_agent(query)]
-
-
-def _damaged(options: Options, code: int) -> bool:
-    return lenient(options.get, code) is None
+    return [(code, options.raw(code) or b"") for code in codes if lenient(options.get, code) is not None]
 
 
 def _relay_agent(query: Query) -> Items:

@@ -53,7 +53,8 @@ class ProxyDhcp:
     def boot_server(self, query: Query, out: Output) -> None:
         """A question that :func:`asks_boot_server`, in whatever mode."""
         desk = self._desk
-        if not concerns_proxy(query) or wants_credentials(query):
+        # UEFI HTTP boot has no boot servers, and an answer of another class than its own would only confuse it.
+        if not query.client.vendor_class.startswith(PXE_CLIENT) or wants_credentials(query):
             desk.drop("not for a boot server")
             return
         boot = desk.boot_file(query, out, "proxy.silent")

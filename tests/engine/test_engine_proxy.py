@@ -134,8 +134,9 @@ def test_credentials_are_not_answered() -> None:
         scene.renew(OWN),
         scene.message(MessageType.REQUEST, ciaddr=OWN, options={60: "MSFT 5.0"}),
         pxe(kind=MessageType.RELEASE, ciaddr=OWN),
+        pxe(vendor_class=scene.HTTP_CLASS, arch=16, kind=MessageType.REQUEST, ciaddr=OWN),
     ],
-    ids=["DISCOVER", "no class", "another class", "RELEASE"],
+    ids=["DISCOVER", "no class", "another class", "RELEASE", "HTTP boot"],
 )
 @pytest.mark.parametrize("mode", ["proxy", "server"])
 def test_port_4011_is_for_boot_clients(said: scene.Message, mode: str) -> None:
