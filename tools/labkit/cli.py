@@ -39,6 +39,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="machines at a time")
     parser.add_argument("--timeout", type=float, default=180, metavar="S", help="seconds for one power-on (180)")
     parser.add_argument("--reference", action="store_true", help="run against dnsmasq and a plain web server instead")
+    parser.add_argument("--ready", action="store_true", help="say whether the lab can run here (exit status), and end")
     parser.add_argument("--payload", type=Path, metavar="DIR", help="put the small installer's files into DIR and end")
     parser.add_argument(
         "--demo", type=Path, metavar="FILE", help="one machine against the server with this configuration"
@@ -71,6 +72,8 @@ def main(argv: list[str]) -> int:
         return _inside(chosen, arguments)
     if why := _not_ready(chosen, reference=arguments.reference):
         return _refuse(why)
+    if arguments.ready:
+        return 0
     if arguments.keep is not None:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     return isolate.outside([sys.executable, str(Path(sys.argv[0]).resolve()), *argv])
