@@ -28,6 +28,8 @@ Network = Annotated[tuple[int, int], BeforeValidator(values.network)]
 Range = Annotated[tuple[int, int], BeforeValidator(values.address_range)]
 Ranges = Annotated[list[Range], BeforeValidator(values.as_list)]
 Texts = Annotated[list[str], BeforeValidator(values.as_list)]
+PathText = Annotated[str, BeforeValidator(values.path)]
+PathTexts = Annotated[list[PathText], BeforeValidator(values.as_list)]
 Duration = Annotated[float, BeforeValidator(values.duration)]
 Mac = Annotated[bytes, BeforeValidator(values.mac)]
 Uuid = Annotated[str, BeforeValidator(values.machine_uuid)]
@@ -96,12 +98,12 @@ class ServerKeys(Section):
     user: str | None = Field(
         default=None, description="User to become once the ports are bound. Unset: none.", examples=["pxenet"]
     )
-    state: str | None = Field(
+    state: PathText | None = Field(
         default=None,
         description="Directory of leases and install states. Unset: /var/lib/pxenet for root, ~/.local/state/pxenet for others.",
         examples=["/var/lib/pxenet"],
     )
-    root: str | None = Field(
+    root: PathText | None = Field(
         default=None,
         description="Directory whose files are served as they are, by TFTP and HTTP. Unset: none.",
         examples=["/srv/boot"],
@@ -190,12 +192,12 @@ class HttpKeys(Section):
     """HTTP."""
 
     port: Port = Field(default=80, description="TCP port.")
-    tls_cert: str | None = Field(
+    tls_cert: PathText | None = Field(
         default=None,
         description="Certificate chain (PEM); with it HTTPS is spoken instead of HTTP.",
         examples=["server.pem"],
     )
-    tls_key: str | None = Field(default=None, description="Its private key (PEM).", examples=["server.key"])
+    tls_key: PathText | None = Field(default=None, description="Its private key (PEM).", examples=["server.key"])
 
 
 class BootKeys(Section):
@@ -218,21 +220,21 @@ class ProfileKeys(Section):
     """Something to install or boot. Repeat it for each."""
 
     name: Name = Field(description="By which hosts refer to it; part of its paths and URLs.", examples=["alma9"])
-    source: str | None = Field(
+    source: PathText | None = Field(
         default=None, description="The install tree: a directory, which is served, or an URL.", examples=["/srv/alma9"]
     )
-    kernel: str | None = Field(
+    kernel: PathText | None = Field(
         default=None,
         description="Kernel, relative to source or else to this file. Unset: the one of the install tree (.treeinfo, images/pxeboot).",
         examples=["images/pxeboot/vmlinuz"],
     )
-    initrd: Texts = Field(
+    initrd: PathTexts = Field(
         default_factory=list,
         description="Initial RAM disk, or a list. Unset together with kernel: the one beside that kernel.",
         examples=["images/pxeboot/initrd.img"],
     )
     args: str = Field(default="", description="Kernel arguments, a template.", examples=["inst.text console=ttyS0"])
-    answer: str | None = Field(
+    answer: PathText | None = Field(
         default=None,
         description='Template of the answer file (a kickstart, say), or "kickstart" for the one that comes with pxenet.',
         examples=["alma9.ks"],

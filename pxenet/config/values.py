@@ -11,6 +11,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -137,6 +138,20 @@ def machine_uuid(value: object) -> str:
             f"{shown(value)} is what firmware says when it has no UUID", "name the machine by its mac instead"
         )
     return str(found)
+
+
+def path(value: object) -> str:
+    """A path, or an URL where one may stand instead: not looked at yet, only possible at all."""
+    text = _text(value)
+    if not text or "\0" in text:
+        raise BadValueError(f"{shown(value)} is no path", "name a file or directory")
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        raise BadValueError(
+            f"{shown(value)} is in nobody's home", "name an existing user, or write the whole path"
+        ) from None
+    return text
 
 
 def url(value: object) -> str:
