@@ -42,6 +42,7 @@ X64Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.X64))]
 Ia32Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.IA32))]
 Arm64Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.ARM64))]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Workers = Annotated[int, BeforeValidator(values.workers)]
 Variables = dict[str, object]
 
 
@@ -108,7 +109,7 @@ class ServerKeys(Section):
         description="Directory whose files are served as they are, by TFTP and HTTP. Unset: none.",
         examples=["/srv/boot"],
     )
-    workers: int = Field(default=1, ge=1, le=256, description="Processes that serve file contents.")
+    workers: Workers = Field(default=1, description="Processes that serve file contents; for now there is one.")
 
 
 class SubnetKeys(Section):

@@ -191,6 +191,16 @@ def domain(value: object) -> str:
     return text
 
 
+def workers(value: object) -> int:
+    """The number of serving processes, which is one: a larger number is refused rather than silently not kept."""
+    right = "write 1, or leave it out"
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BadValueError(f"{shown(value)} is not a number of processes", right)
+    if value > 1:
+        raise BadValueError(f"{value} processes are more than this version can run: one serves everything", right)
+    return value
+
+
 def choice(kind: type[Choice], *allowed: Choice) -> Callable[[object], Choice]:
     """Values of an enumeration (or of ``allowed`` among them), by what they are called in a configuration."""
     members = allowed or tuple(kind)
