@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pxenet.boot.policy import PlanSettings
 from pxenet.config import Settings, Unknown
-from pxenet.engine.dhcp_subnet import DhcpSettings, Subnet
-from pxenet.engine.tftp_settings import TftpSettings
+from pxenet.engine.dhcp.subnet import DhcpSettings, Subnet
+from pxenet.engine.tftp.settings import TftpSettings
 
 
 def dhcp_settings(settings: Settings) -> DhcpSettings:

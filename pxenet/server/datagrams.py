@@ -13,7 +13,7 @@ from functools import partial
 import trio
 
 from pxenet.engine.surface import NEVER, Blocks, Engine, Output
-from pxenet.engine.tftp_blocks import ContentChanged, datagrams
+from pxenet.engine.tftp.blocks import ContentChanged, datagrams
 from pxenet.model import Region, Verdict
 from pxenet.net.datagram import BROADCAST, Send, pack_peer, peer_port
 from pxenet.net.link import Link

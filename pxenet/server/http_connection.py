@@ -13,7 +13,7 @@ from typing import Protocol
 import trio
 
 from pxenet.engine.http import CONTINUE, Reply, Request, Response, message, respond
-from pxenet.engine.http_conditions import serialize_date
+from pxenet.engine.http.conditions import serialize_date
 from pxenet.events import Event
 from pxenet.model import Absent, Content, Missing, Region, Role
 from pxenet.server.http_request import (

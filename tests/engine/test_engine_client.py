@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dhcp_scene import MAC1, X64_CLASS, message
 
-from pxenet.engine.client import boot_client
+from pxenet.engine.dhcp.client import boot_client
 from pxenet.model import ClientKind, Platform
 from pxenet.wire.dhcp import Message
 from pxenet.wire.iana import MessageType

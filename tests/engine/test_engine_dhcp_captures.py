@@ -11,8 +11,8 @@ import tshark
 from dhcp_scene import Scene, boots, payload_of, sends_of
 
 from pxenet.capture import frames, pcap
-from pxenet.engine.client import boot_client
 from pxenet.engine.dhcp import DhcpSettings, Subnet
+from pxenet.engine.dhcp.client import boot_client
 from pxenet.engine.surface import Output
 from pxenet.model import BootClient, BootFile, ClientKind, Host
 from pxenet.net.datagram import Interface

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dhcp_scene import MAC1, RELAY, A, message
 
-from pxenet.engine.dhcp_route import Ports, Route, route
+from pxenet.engine.dhcp.route import Ports, Route, route
 from pxenet.net.datagram import BROADCAST, Datagram, pack_peer
 from pxenet.wire.dhcp import Message
 from pxenet.wire.iana import MessageType

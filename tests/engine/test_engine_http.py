@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pxenet.engine.http import Reply, Request, Response, message, parse_target, respond, wants_close
-from pxenet.engine.http_conditions import parse_date, serialize_date
+from pxenet.engine.http.conditions import parse_date, serialize_date
 from pxenet.model import Absent, Content, Missing, Region
 
 MODIFIED_AT = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT, the RFC's own example

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pxenet.engine.http import Request, Response, respond
-from pxenet.engine.http_ranges import MAX_RANGES, cut, parse_ranges, total
+from pxenet.engine.http.ranges import MAX_RANGES, cut, parse_ranges, total
 from pxenet.model import Content, Region
 
 DATE = "Mon, 23 Nov 2026 02:00:00 GMT"

@@ -22,7 +22,7 @@ from dhcp_scene import (
 )
 
 from pxenet.engine.dhcp import DhcpSettings
-from pxenet.engine.dhcp_boot import RASPBERRY_43
+from pxenet.engine.dhcp.boot import RASPBERRY_43
 from pxenet.model import BootClient, BootFile
 from pxenet.wire.dhcp import serialize
 from pxenet.wire.iana import MessageType

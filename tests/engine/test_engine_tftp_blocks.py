@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pxenet.engine.surface import Blocks
-from pxenet.engine.tftp_blocks import ContentChanged, datagrams, piece
+from pxenet.engine.tftp.blocks import ContentChanged, datagrams, piece
 from pxenet.model import Content, Region
 
 PEER = bytes(16)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxenet.engine.tftp_options import Limits, Terms, negotiate
+from pxenet.engine.tftp.options import Limits, Terms, negotiate
 from pxenet.wire.tftp import OPTION_RANGES, OpCode, Options, Request
 
 LIMITS = Limits(1468, 16)

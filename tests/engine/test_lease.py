@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxenet.engine.lease import SET_ASIDE, LeaseTable
-from pxenet.engine.pool import Pool
+from pxenet.engine.dhcp.lease import SET_ASIDE, LeaseTable
+from pxenet.engine.dhcp.pool import Pool
 from pxenet.model import Lease, LeaseState
 
 ANN, BOB, CAT = (b"\x01" + name * 6 for name in (b"a", b"b", b"c"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxenet.engine.pool import Pool
+from pxenet.engine.dhcp.pool import Pool
 
 
 def test_ranges_overlap_and_exclude() -> None:

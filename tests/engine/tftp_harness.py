@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pxenet.engine.surface import NEVER, Blocks, Delivered, Output, Upload
 from pxenet.engine.tftp import TftpServer, TftpSettings
-from pxenet.engine.tftp_blocks import datagrams
+from pxenet.engine.tftp.blocks import datagrams
 from pxenet.events import Event
 from pxenet.model import Absent, Content, Missing, Region
 from pxenet.net.datagram import Datagram, Send, pack_peer, peer_port

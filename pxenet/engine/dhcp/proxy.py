@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pxenet.engine.dhcp_boot import BootFields, boot_server_fields, proxy_fields
-from pxenet.engine.dhcp_desk import BOOT_KINDS, Desk, file_detail
-from pxenet.engine.dhcp_query import Query, boot_item
-from pxenet.engine.dhcp_reply import Items, echoes, reply
+from pxenet.engine.dhcp.boot import BootFields, boot_server_fields, proxy_fields
+from pxenet.engine.dhcp.desk import BOOT_KINDS, Desk, file_detail
+from pxenet.engine.dhcp.query import Query, boot_item
+from pxenet.engine.dhcp.reply import Items, echoes, reply
 from pxenet.engine.surface import Output, Sighting
 from pxenet.model import BootFile
 from pxenet.wire.dhcp import Message

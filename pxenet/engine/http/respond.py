@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
-from pxenet.engine import http_ranges as ranges
-from pxenet.engine.http_conditions import Outcome, evaluate, range_applies, serialize_date
+from pxenet.engine.http import ranges
+from pxenet.engine.http.conditions import Outcome, evaluate, range_applies, serialize_date
 from pxenet.model import Absent, Content, Missing, Region
 
 REASONS: Mapping[int, str] = MappingProxyType(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pxenet.engine.tftp_options import Limits
-from pxenet.engine.tftp_session import Patience
+from pxenet.engine.tftp.options import Limits
+from pxenet.engine.tftp.session import Patience
 from pxenet.wire.tftp import OPTION_RANGES
 
 LEAST_PORTS = 4

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 
-from pxenet.engine.tftp_options import Terms
-from pxenet.engine.tftp_session import Patience, Session
+from pxenet.engine.tftp.options import Terms
+from pxenet.engine.tftp.session import Patience, Session
 from pxenet.net.datagram import Datagram
 from pxenet.wire.tftp import Ack, Data, Oack, Request, serialize
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pxenet.engine.tftp_session import Session
+from pxenet.engine.tftp.session import Session
 
 REMEMBERED = 8192
 """Peers in one generation of the memory of those that are gone; there are two generations."""

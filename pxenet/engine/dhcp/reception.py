@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pxenet.engine.client import boot_client, lenient
-from pxenet.engine.dhcp_query import Query, identity_of, network_of, relayed_of
-from pxenet.engine.dhcp_subnet import DhcpSettings, Link, Subnets
+from pxenet.engine.dhcp.client import boot_client, lenient
+from pxenet.engine.dhcp.query import Query, identity_of, network_of, relayed_of
+from pxenet.engine.dhcp.subnet import DhcpSettings, Link, Subnets
 from pxenet.model import BootClient, Host
 from pxenet.net.datagram import Datagram, Interface
 from pxenet.wire.dhcp import Message

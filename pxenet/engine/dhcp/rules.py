@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from zlib import crc32
 
-from pxenet.engine.dhcp_query import Query, Stage
-from pxenet.engine.dhcp_subnet import ServedSubnet
+from pxenet.engine.dhcp.query import Query, Stage
+from pxenet.engine.dhcp.subnet import ServedSubnet
 
 
 class Finding(enum.Enum):

@@ -6,9 +6,9 @@ Knows sessions, ports and packets to send. Must not know how a transfer proceeds
 from __future__ import annotations
 
 from pxenet.engine.surface import Output
-from pxenet.engine.tftp_peers import Peers
-from pxenet.engine.tftp_session import Session
-from pxenet.engine.tftp_settings import Counters, TftpSettings
+from pxenet.engine.tftp.peers import Peers
+from pxenet.engine.tftp.session import Session
+from pxenet.engine.tftp.settings import Counters, TftpSettings
 from pxenet.engine.timers import Timers
 from pxenet.events import Event
 from pxenet.model import Absent, Missing

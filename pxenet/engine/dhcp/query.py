@@ -8,9 +8,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from pxenet.engine.client import lenient
-from pxenet.engine.dhcp_subnet import Link
-from pxenet.engine.lease import CLIENT_ID_FORM
+from pxenet.engine.dhcp.client import lenient
+from pxenet.engine.dhcp.lease import CLIENT_ID_FORM
+from pxenet.engine.dhcp.subnet import Link
 from pxenet.model import BootClient, Host
 from pxenet.net.datagram import Datagram
 from pxenet.wire.dhcp import Message

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pxenet.engine.client import lenient
-from pxenet.engine.dhcp_boot import has_file, name_of
-from pxenet.engine.dhcp_query import Query
-from pxenet.engine.dhcp_route import Ports, route, send_by
-from pxenet.engine.dhcp_tally import Tally
-from pxenet.engine.dhcp_told import Told
+from pxenet.engine.dhcp.boot import has_file, name_of
+from pxenet.engine.dhcp.client import lenient
+from pxenet.engine.dhcp.query import Query
+from pxenet.engine.dhcp.route import Ports, route, send_by
+from pxenet.engine.dhcp.tally import Tally
+from pxenet.engine.dhcp.told import Told
 from pxenet.engine.surface import Output, Sighting
 from pxenet.events import Event
 from pxenet.model import BootClient, BootFile, ClientKind

@@ -1,7 +1,7 @@
 """The TFTP server: which datagram belongs to which transfer, who may begin one, and what is told when it ends.
 
 RFC 1350 (transfer identifiers §4, errors §7), 1123 §4.2.3 (duplicates, broadcast), 2347 (options). What becomes of a request is in
-``tftp_reads`` and ``tftp_writes``, the rules of one transfer in ``tftp_transfer`` and ``tftp_reception``. Knows packets, ports and
+``reads`` and ``writes``, the rules of one transfer in ``transfer`` and ``reception``. Knows packets, ports and
 settings. Must not know sockets, files, clocks, or who may read what.
 
 Transfer identifiers: the client's address and port tell transfers apart, so many share one of our ports. pxelinux sends all requests
@@ -15,19 +15,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pxenet.engine.surface import Output
-from pxenet.engine.tftp_common import Common
-from pxenet.engine.tftp_reads import Reads
-from pxenet.engine.tftp_reception import Reception, Stage
-from pxenet.engine.tftp_session import Patience, Session
-from pxenet.engine.tftp_settings import TftpSettings, TftpStatistics
-from pxenet.engine.tftp_transfer import Transfer
-from pxenet.engine.tftp_writes import Writes
+from pxenet.engine.tftp.common import Common
+from pxenet.engine.tftp.reads import Reads
+from pxenet.engine.tftp.reception import Reception, Stage
+from pxenet.engine.tftp.session import Session
+from pxenet.engine.tftp.settings import TftpSettings, TftpStatistics
+from pxenet.engine.tftp.transfer import Transfer
+from pxenet.engine.tftp.writes import Writes
 from pxenet.model import Absent, Content, Verdict
 from pxenet.net.datagram import Datagram
 from pxenet.wire.reader import WireError
 from pxenet.wire.tftp import Ack, Data, Error, ErrorCode, OpCode, Packet, Request, ack_block, parse
-
-__all__ = ["Patience", "TftpServer", "TftpSettings", "TftpStatistics"]
 
 _MODES = ("octet", "netascii")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pxenet.engine.lease import LeaseTable
-from pxenet.engine.pool import Pool
+from pxenet.engine.dhcp.lease import LeaseTable
+from pxenet.engine.dhcp.pool import Pool
 from pxenet.model import Lease
 from pxenet.net.datagram import Interface
 

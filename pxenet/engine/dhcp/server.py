@@ -12,18 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pxenet.engine.client import lenient
-from pxenet.engine.dhcp_boot import NOTHING, BootFields, server_fields
-from pxenet.engine.dhcp_desk import BootChooser, Desk, file_detail
-from pxenet.engine.dhcp_grants import Grants, Waiting
-from pxenet.engine.dhcp_query import Query, Stage, request_of
-from pxenet.engine.dhcp_reception import HostFinder, Reception
-from pxenet.engine.dhcp_reply import give, give_bootp, refuse
-from pxenet.engine.dhcp_route import Ports
-from pxenet.engine.dhcp_rules import Finding, Reaction, choose, judge, reaction, reservation
-from pxenet.engine.dhcp_subnet import DhcpSettings, ServedSubnet, Subnet, Subnets
-from pxenet.engine.dhcp_tally import DhcpStatistics
-from pxenet.engine.proxy import ProxyDhcp, asks_boot_server
+from pxenet.engine.dhcp.boot import NOTHING, BootFields, server_fields
+from pxenet.engine.dhcp.client import lenient
+from pxenet.engine.dhcp.desk import BootChooser, Desk, file_detail
+from pxenet.engine.dhcp.grants import Grants, Waiting
+from pxenet.engine.dhcp.proxy import ProxyDhcp, asks_boot_server
+from pxenet.engine.dhcp.query import Query, Stage, request_of
+from pxenet.engine.dhcp.reception import HostFinder, Reception
+from pxenet.engine.dhcp.reply import give, give_bootp, refuse
+from pxenet.engine.dhcp.route import Ports
+from pxenet.engine.dhcp.rules import Finding, Reaction, choose, judge, reaction, reservation
+from pxenet.engine.dhcp.subnet import DhcpSettings, ServedSubnet, Subnets
+from pxenet.engine.dhcp.tally import DhcpStatistics
 from pxenet.engine.surface import NEVER, Commit, Output, Sighting
 from pxenet.events import Event
 from pxenet.model import Absent, BootFile, Content, Lease, Verdict
@@ -32,8 +32,6 @@ from pxenet.wire.dhcp import Message, parse
 from pxenet.wire.iana import BOOTREQUEST, INFINITE, MessageType, OptionCode, architecture_name, message_type_name
 from pxenet.wire.reader import WireError
 from pxenet.wire.text import address_text
-
-__all__ = ["BootChooser", "DhcpServer", "DhcpSettings", "DhcpStatistics", "HostFinder", "Subnet"]
 
 _FRESH_S = 10.0
 """A lease younger than this is confirmed again as it is: a retransmitted REQUEST costs no write."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pxenet.engine.dhcp_query import Query, Stage
-from pxenet.engine.dhcp_subnet import ServedSubnet
+from pxenet.engine.dhcp.query import Query, Stage
+from pxenet.engine.dhcp.subnet import ServedSubnet
 from pxenet.engine.surface import Commit, Output, Sighting
 from pxenet.events import Event
 from pxenet.model import Lease, LeaseState

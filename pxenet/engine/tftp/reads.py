@@ -1,14 +1,14 @@
 """The server's side of reads: what becomes of a request for a file, from the want to the last acknowledgment.
 
-RFC 1350, 2347. The rules of one transfer are in ``tftp_transfer``. Knows contents by their description only.
+RFC 1350, 2347. The rules of one transfer are in ``transfer``. Knows contents by their description only.
 """
 
 from __future__ import annotations
 
 from pxenet.engine.surface import Delivered, Output, Want
-from pxenet.engine.tftp_common import Common
-from pxenet.engine.tftp_options import negotiate
-from pxenet.engine.tftp_transfer import Transfer
+from pxenet.engine.tftp.common import Common
+from pxenet.engine.tftp.options import negotiate
+from pxenet.engine.tftp.transfer import Transfer
 from pxenet.model import Absent, Content
 from pxenet.net.datagram import Datagram
 from pxenet.wire.tftp import Error, ErrorCode, Oack, Request, serialize

@@ -1,14 +1,14 @@
 """The server's side of writes: what becomes of a WRQ, from the request to the last acknowledgment.
 
-RFC 1350, 2347. The rules of one write are in ``tftp_reception``. Off unless configured; memory is bounded by number and by size.
+RFC 1350, 2347. The rules of one write are in ``reception``. Off unless configured; memory is bounded by number and by size.
 """
 
 from __future__ import annotations
 
 from pxenet.engine.surface import Output, Upload
-from pxenet.engine.tftp_common import Common
-from pxenet.engine.tftp_options import negotiate
-from pxenet.engine.tftp_reception import Reception, Stage
+from pxenet.engine.tftp.common import Common
+from pxenet.engine.tftp.options import negotiate
+from pxenet.engine.tftp.reception import Reception, Stage
 from pxenet.model import Absent
 from pxenet.net.datagram import Datagram
 from pxenet.wire.tftp import Data, Error, ErrorCode, Request

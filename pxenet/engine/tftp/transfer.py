@@ -16,8 +16,8 @@ Knows which blocks are outstanding. Must not know ports, other transfers, or whe
 from __future__ import annotations
 
 from pxenet.engine.surface import NEVER, Blocks
-from pxenet.engine.tftp_options import Terms
-from pxenet.engine.tftp_session import Patience, Session
+from pxenet.engine.tftp.options import Terms
+from pxenet.engine.tftp.session import Patience, Session
 from pxenet.model import Content
 from pxenet.net.datagram import Datagram
 from pxenet.wire.tftp import Request

@@ -5,10 +5,10 @@ RFC 2131 table 3, RFC 2132 §9.8 (the client's order), RFC 3046 §2.2, RFC 4578 
 
 from __future__ import annotations
 
-from pxenet.engine.client import lenient
-from pxenet.engine.dhcp_boot import NOTHING, BootFields
-from pxenet.engine.dhcp_query import Query
-from pxenet.engine.dhcp_subnet import Subnet
+from pxenet.engine.dhcp.boot import NOTHING, BootFields
+from pxenet.engine.dhcp.client import lenient
+from pxenet.engine.dhcp.query import Query
+from pxenet.engine.dhcp.subnet import Subnet
 from pxenet.wire.dhcp import Message
 from pxenet.wire.iana import BOOTREPLY, INFINITE, MessageType, OptionCode
 from pxenet.wire.options import Options, encode

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
-from pxenet.engine.pool import Pool
+from pxenet.engine.dhcp.pool import Pool
 from pxenet.model import Lease, LeaseState
 
 SET_ASIDE = b""
