@@ -24,7 +24,6 @@ PACKAGES = {
     "dnsmasq": "dnsmasq-base",
     "dumpcap": "wireshark-common",
     "ip": "iproute2",
-    "openssl": "openssl",
     "perfdhcp": "kea-admin",
     "qemu-system-x86_64": "qemu-system-x86",
     "tftp": "tftp-hpa",

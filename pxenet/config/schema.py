@@ -195,10 +195,12 @@ class HttpKeys(Section):
     port: Port = Field(default=80, description="TCP port.")
     tls_cert: PathText | None = Field(
         default=None,
-        description="Certificate chain (PEM); with it HTTPS is spoken instead of HTTP.",
+        description="Certificate chain (PEM) for HTTPS: not served yet.",
         examples=["server.pem"],
     )
-    tls_key: PathText | None = Field(default=None, description="Its private key (PEM).", examples=["server.key"])
+    tls_key: PathText | None = Field(
+        default=None, description="Its private key (PEM): not served yet.", examples=["server.key"]
+    )
 
 
 class BootKeys(Section):

@@ -209,7 +209,7 @@ FAULTS = [
     ("[boot]\nloader = 'grub'\n", 2, "boot.loader", '"grub" is not a table', "loader.x64"),
     ("[boot]\nunknown = 'alma'\n", 2, "boot.unknown", 'no profile "alma"', '"ignore", "local", "menu"'),
     ("[tftp]\nallow_write = true\n", 2, "tftp.allow_write", "no server.root", "set server.root"),
-    ("[http]\ntls_cert = '/etc/passwd'\n", 2, "http.tls_cert", "set without http.tls_key", "set http.tls_key"),
+    ("[http]\ntls_cert = '/etc/passwd'\n", 2, "http.tls_cert", "HTTPS is not served yet", "leave it out"),
     ("[[profile]]\nkernel = '/etc/passwd'\n", 1, "profile[1].name", "is missing", 'name = "alma9"'),
     ("[[profile]]\nname = 'a/b'\nkernel = '/etc/passwd'\n", 2, "profile[1] (a/b).name", "cannot be a name", "letters"),
     (
