@@ -13,7 +13,7 @@ from pxenet.answer.context import answer_path
 from pxenet.answer.templates import Fault, TemplateProblem, kind_of
 from pxenet.boot import policy
 from pxenet.boot.entries import BootText, InexpressibleError, Reader
-from pxenet.config import Problem, Settings
+from pxenet.config import DhcpMode, Problem, Settings
 from pxenet.content.rendered import DIALECTS
 from pxenet.model import Asker, BootClient, BootFile, ClientKind, Content, Host, Loader, Profile, platform_of
 from pxenet.rack.offering import FIRMWARE
@@ -62,11 +62,14 @@ class Preview:
 def preview(rack: Rack, host: Host, server_address: int) -> Preview:
     """What the machine would get now from us at ``server_address``. Texts that cannot be rendered are left out: see ``problems``."""
     plan = rack.plan(host)
+    subnet = rack.settings.subnet_of(host.address or server_address)
+    mode = subnet.mode if subnet is not None else rack.settings.dhcp.mode
+    proxied = mode is DhcpMode.PROXY
     offers: list[Offer] = []
     boot_texts: dict[tuple[str, str], list[str]] = {}
     for firmware, arch in FIRMWARE:
         client = _client(host, arch)
-        boot = rack.boot(client, server_address)
+        boot = rack.boot(client, server_address, proxied)
         offers.append(Offer(firmware, boot))
         for name in _text_names(rack, plan, host, client, boot):
             if name.endswith(".ipxe"):  # who asks for that one is not the firmware any more

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from pxenet.answer import context
 from pxenet.boot import policy
-from pxenet.config import DhcpMode, Settings
+from pxenet.config import Settings
 from pxenet.content.chain import GrubScript
 from pxenet.content.directory import Directory
 from pxenet.content.files import Files
@@ -127,11 +127,9 @@ class Rack:
         """What a machine boots now, and why."""
         return policy.plan(host, self.installs.record(host.key), self._plan_settings, self.profiles)
 
-    def boot(self, client: BootClient, server_address: int) -> BootFile:
-        """What a DHCP answer tells this client to load from us at ``server_address``."""
+    def boot(self, client: BootClient, server_address: int, proxied: bool = False) -> BootFile:
+        """What a DHCP answer tells this client to load from us at ``server_address``; ``proxied``: it has its address from others."""
         host = self.hosts.of_client(client)
-        subnet = self.settings.subnet_of(server_address)
-        mode = subnet.mode if subnet is not None else self.settings.dhcp.mode
         return policy.choose(
             client,
             self.plan(host),
@@ -139,7 +137,7 @@ class Rack:
             self.setting,
             self.url(server_address),
             http_booted=client.mac in self._http_booted,
-            proxied=mode is DhcpMode.PROXY,
+            proxied=proxied,
         )
 
     def url(self, server_address: int) -> str:

@@ -24,7 +24,7 @@ def dhcp_settings(settings: Settings) -> DhcpSettings:
                 domain=subnet.domain,
                 lease_s=subnet.lease_s,
                 interface=subnet.interface,
-                next_server=subnet.next_server,
+                next_server=subnet.next_server or settings.server.address,
                 mode=subnet.mode.value,
                 authoritative=subnet.authoritative,
             )

@@ -5,10 +5,10 @@ A line is ``OFFER 10.0.0.7 to 10.0.0.7:68 frame 52:54:00:00:00:01``, ``NAK to 25
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from pxenet.engine.dhcp import DhcpServer, DhcpSettings, Subnet
+from pxenet.engine.dhcp import BootChooser, DhcpServer, DhcpSettings, Subnet
 from pxenet.engine.surface import Blocks, Output
 from pxenet.model import BootClient, BootFile, ClientKind, Host, Lease, Verdict
 from pxenet.net.datagram import Datagram, Interface, Send, pack_peer, peer_text
@@ -108,7 +108,7 @@ def pxe(mac: bytes = MAC1, vendor_class: str = BIOS_CLASS, arch: int = 0, **more
     return message(kind, mac, options | extra, **more)  # type: ignore[arg-type]
 
 
-def boots(client: BootClient, server: int) -> BootFile:
+def boots(client: BootClient, server: int, proxied: bool) -> BootFile:
     """A chooser: every boot client has a file, an operating system has none."""
     if client.kind is ClientKind.OTHER:
         return BootFile(reason="operating-system")
@@ -119,7 +119,7 @@ def boots(client: BootClient, server: int) -> BootFile:
     return BootFile(path=f"{client.platform.value}/loader", reason="loader")
 
 
-def nothing(client: BootClient, server: int) -> BootFile:
+def nothing(client: BootClient, server: int, proxied: bool) -> BootFile:
     """A chooser without a file for anybody."""
     return BootFile(reason="installed", detail="it has its own disk")
 
@@ -131,7 +131,7 @@ class Scene:
         self,
         settings: DhcpSettings = SETTINGS,
         *,
-        boot: Callable[[BootClient, int], BootFile] = boots,
+        boot: BootChooser = boots,
         hosts: Iterable[Host] = (),
         leases: Iterable[Lease] = (),
         interfaces: tuple[Interface, ...] = (ETH0,),

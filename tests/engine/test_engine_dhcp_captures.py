@@ -100,7 +100,7 @@ def test_as_the_only_server(path: Path) -> None:
     _, exchanges = play(path, "server")
     for exchange in exchanges:
         client, said = exchange.client, exchange.discover
-        meant = boots(client, SERVER)
+        meant = boots(client, SERVER, False)
         if exchange.ack is None:
             assert path.stem in (
                 "proxy-bios-kea",
@@ -156,7 +156,7 @@ def test_beside_another_server(path: Path) -> None:
     assert [exchange for exchange in exchanges if exchange.offers]
     for exchange in exchanges:
         client, said = exchange.client, exchange.discover
-        meant = boots(client, SERVER)
+        meant = boots(client, SERVER, True)
         wanted = firmware.Loads(SERVER, meant.path) if meant.path else firmware.Loads(0, meant.url)
         if client.kind is ClientKind.OTHER or not exchange.offers:
             assert exchange.offers == []
@@ -189,7 +189,7 @@ def test_the_boot_server_of_an_option_rom() -> None:
     assert (send.port, send.source) == (4011, SERVER)
 
 
-def boots_by_a_long_url(client: BootClient, server: int) -> BootFile:
+def boots_by_a_long_url(client: BootClient, server: int, proxied: bool) -> BootFile:
     """A chooser whose answer does not fit into ``file``."""
     return BootFile(url="http://10.77.0.1/" + "a" * 200)
 

@@ -249,7 +249,7 @@ def test_a_raspberry_without_file_names() -> None:
 def test_long_urls(url: str, in_file: bool) -> None:
     """127 bytes fit into ``file``; what is longer stands in 67 alone; never overloaded, even in a small answer."""
 
-    def boot(client: BootClient, server: int) -> BootFile:
+    def boot(client: BootClient, server: int, proxied: bool) -> BootFile:
         return BootFile(url=url)
 
     net = Scene(boot=boot)
@@ -261,7 +261,7 @@ def test_long_urls(url: str, in_file: bool) -> None:
 
 def test_what_cannot_be_said_is_not_said() -> None:
     """256 bytes do not fit into an option that clients read unjoined."""
-    net = Scene(boot=lambda client, server: BootFile(url="http://h/" + "a" * 247, reason="long"))
+    net = Scene(boot=lambda client, server, proxied: BootFile(url="http://h/" + "a" * 247, reason="long"))
     net.hear(pxe())
     assert net.sent()[0].options.raw(67) is None
     assert net.events() == ["dhcp.discover", "dhcp.no_boot", "dhcp.offer"]
@@ -269,6 +269,19 @@ def test_what_cannot_be_said_is_not_said() -> None:
 
 def test_ipxe_waits_when_there_is_more_to_come() -> None:
     """``complete = False``: a ProxyDHCP server has the rest, so 175.176 is not sent."""
-    net = Scene(boot=lambda client, server: BootFile(path="x", complete=False))
+    net = Scene(boot=lambda client, server, proxied: BootFile(path="x", complete=False))
     net.hear(pxe(options=IPXE))
     assert 175 not in net.sent()[0].options
+
+
+@pytest.mark.parametrize("mode", ["server", "proxy"])
+def test_the_policy_knows_whose_addresses_they_are(mode: str) -> None:
+    """Behind another DHCP server some loaders need another way: who chooses the file is told."""
+    asked: list[bool] = []
+
+    def boot(client: BootClient, server: int, proxied: bool) -> BootFile:
+        asked.append(proxied)
+        return BootFile(path="x64/grubx64.efi", reason="loader")
+
+    Scene(with_subnet(mode=mode), boot=boot).hear(pxe())
+    assert asked == [mode == "proxy"]

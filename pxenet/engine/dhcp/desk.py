@@ -20,8 +20,8 @@ from pxenet.net.datagram import Send
 from pxenet.wire.dhcp import Message, payload_limit, serialize
 from pxenet.wire.iana import OptionCode, architecture_name
 
-BootChooser = Callable[[BootClient, int], BootFile]
-"""What a machine boots, given the address of ours that it can reach."""
+BootChooser = Callable[[BootClient, int, bool], BootFile]
+"""What a machine boots, given the address of ours that it can reach, and whether its own address comes from another server."""
 
 BOOT_KINDS = (ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE)
 """Clients that are there to boot: when they get nothing, their owner wants to know why."""
@@ -41,7 +41,7 @@ class Desk:
     def boot_file(self, query: Query, out: Output, silent: str) -> BootFile | None:
         """What the client boots; when nothing, None, and an event (``silent``, or the unknown architecture) for a boot client."""
         client = query.client
-        boot = self._boot(client, query.server)
+        boot = self._boot(client, query.server, query.mode == "proxy")
         if has_file(boot) or client.raspberry:
             return boot  # a Raspberry Pi's ROM has file names of its own, and wants to hear only where they are
         if client.kind in BOOT_KINDS:

@@ -61,6 +61,8 @@ class Query:
     """Its key among the leases: htype + chaddr, or 0xff + option 61."""
     link: Link
     """The subnets of its network; empty when none is configured."""
+    mode: str
+    """What we are to that network: one of ``subnet.MODES``."""
     server: int
     """The address of ours that it can reach."""
     via: int

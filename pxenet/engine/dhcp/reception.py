@@ -22,7 +22,7 @@ HostFinder = Callable[[BootClient], Host | None]
 class Reception:
     """Makes queries of messages."""
 
-    __slots__ = ("_by_index", "_hosts", "_match_client_id", "_subnets", "ours")
+    __slots__ = ("_by_index", "_default_mode", "_hosts", "_match_client_id", "_subnets", "ours")
 
     def __init__(
         self, settings: DhcpSettings, interfaces: Sequence[Interface], subnets: Subnets, hosts: HostFinder
@@ -32,6 +32,7 @@ class Reception:
             self._by_index.setdefault(0, interfaces[0])  # the kernel did not say, but there is only one
         self.ours = frozenset(address for interface in interfaces for address, _ in interface.addresses)
         self._match_client_id = settings.match_client_id
+        self._default_mode = settings.default_mode
         self._subnets = subnets
         self._hosts = hosts
 
@@ -56,6 +57,7 @@ class Reception:
             client=client,
             identity=identity,
             link=link,
+            mode=link[0].subnet.mode if link else self._default_mode,
             server=server,
             via=network or server,
             host=self._hosts(client),

@@ -168,14 +168,13 @@ class DhcpServer:
         query = self._reception.query(message, kind, datagram, now)
         if isinstance(query, str):
             return query
-        mode = query.link[0].subnet.mode if query.link else self._settings.default_mode
-        if mode == "off":
+        if query.mode == "off":
             return "off"
         if asks_boot_server(query, self._settings.proxy_port):
             self._proxy.boot_server(query, out)
         elif datagram.port == self._settings.proxy_port:
             return "not for a boot server"
-        elif mode == "proxy":
+        elif query.mode == "proxy":
             self._proxy.beside(query, out)
         elif (handler := self._by_type.get(kind)) is None:
             return "message type"
