@@ -1,6 +1,7 @@
 """Who is who: from hardware addresses and machine ids to the hosts of the configuration.
 
-A host that is configured by its machine id alone is learned with the first packet that carries both, and remembered in the store.
+A host that is configured by its machine id alone is learned with the first packet that carries both, one by its serial number with the
+first request of iPXE that does; the store remembers.
 """
 
 from __future__ import annotations
@@ -32,15 +33,14 @@ class Hosts:
         self._by_mac = {host.mac: host for host in self.configured if host.mac is not None}
         self._by_uuid = {host.uuid: host for host in self.configured if host.uuid is not None}
         self._by_serial = {host.serial: host for host in self.configured if host.serial is not None}
-        self._by_name = {host.name: host for host in self.configured}
         self._by_key = {host.key: host for host in self.configured}
         self._learned: OrderedDict[bytes, Host] = OrderedDict()
         self._clients: OrderedDict[bytes, BootClient] = OrderedDict()
         self._seen: OrderedDict[str, SeenHost] = OrderedDict()
         for record in seen:
             _put(self._seen, record.key, record)
-            host = self._of_wire_uuid(bytes.fromhex(record.uuid.replace("-", "")))
-            if host is not None and record.mac:
+            host = self._by_key.get(record.key) or self._of_wire_uuid(bytes.fromhex(record.uuid.replace("-", "")))
+            if host is not None and host.mac is None and record.mac:
                 _put(self._learned, record.mac, host)
 
     def of_client(self, client: BootClient) -> Host:
@@ -61,13 +61,18 @@ class Hosts:
         """The configured host with this machine id, as canonical lower-case text."""
         return self._by_uuid.get(uuid)
 
-    def of_serial(self, serial: str) -> Host | None:
-        """The configured host with this serial number."""
-        return self._by_serial.get(serial)
+    @property
+    def by_serial(self) -> bool:
+        """Some host is known by its serial number alone."""
+        return bool(self._by_serial)
 
-    def of_name(self, name: str) -> Host | None:
-        """The configured host of that name."""
-        return self._by_name.get(name)
+    def learn_serial(self, mac: bytes, serial: str) -> Host | None:
+        """The machine with this hardware address says its serial number: the host it is from now on, if there is one."""
+        host = self._by_serial.get(serial)
+        if host is not None and mac and not self.of_mac(mac).configured:
+            _put(self._learned, mac, host)
+            return host
+        return None
 
     def of_key(self, key: str) -> Host | None:
         """The host under whose key a state is stored; None when the key is no hardware address and not configured."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs
 
 from pxenet.answer import context
@@ -130,7 +130,7 @@ class Rack:
     def boot(self, client: BootClient, server_address: int, proxied: bool = False) -> BootFile:
         """What a DHCP answer tells this client to load from us at ``server_address``; ``proxied``: it has its address from others."""
         host = self.hosts.of_client(client)
-        return policy.choose(
+        boot = policy.choose(
             client,
             self.plan(host),
             host,
@@ -139,6 +139,10 @@ class Rack:
             http_booted=client.mac in self._http_booted,
             proxied=proxied,
         )
+        if self.hosts.by_serial and not host.configured and boot.url.endswith("/boot.ipxe"):
+            # No DHCP option carries the serial number. iPXE knows it, and expands its settings in a URL (facts: iPXE variables).
+            return replace(boot, url=f"{boot.url}?serial=${{serial:uristring}}")
+        return boot
 
     def url(self, server_address: int) -> str:
         """Base of our URLs for a client that reaches us by this address; no slash at its end."""
@@ -174,12 +178,13 @@ class Rack:
         return self.tree.find(request.path, asker, self.clock(), listing=True)
 
     def asker(self, address: int, server: int = 0, query: str = "") -> Asker:
-        """Who stands behind an address. A serial number in the query (``serial=``, from iPXE) names a host that has nothing else."""
+        """Who stands behind an address. A serial number in the query (``serial=``, from iPXE) tells which host a machine is."""
         identity = self.access.identify(address, "", self.clock())
         host, client = None, None
         if identity.mac:
             host, client = self.hosts.of_mac(identity.mac), self.hosts.client_of(identity.mac)
-            host = self._by_serial(host, query) or host
+            if not host.configured and "serial=" in query:
+                host = self.hosts.learn_serial(identity.mac, parse_qs(query).get("serial", [""])[0]) or host
         return Asker(address, host, identity.evidence, client, server)
 
     def accept(self, upload: Upload) -> Absent | None:
@@ -276,11 +281,6 @@ class Rack:
             return context.HostNetwork(address)
         gateway = next(iter(subnet.routers), 0)
         return context.HostNetwork(address, subnet.netmask, gateway, subnet.dns, subnet.domain)
-
-    def _by_serial(self, host: Host, query: str) -> Host | None:
-        if host.configured or "serial=" not in query:
-            return None
-        return self.hosts.of_serial(parse_qs(query).get("serial", [""])[0])
 
     def _sighted(self, sighting: Sighting) -> list[Change]:
         client = sighting.client
