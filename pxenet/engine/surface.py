@@ -138,3 +138,11 @@ class Engine(Protocol):
     def deadline(self) -> float:
         """When ``tick`` is next needed; ``NEVER`` when nothing is pending."""
         ...
+
+    def retire(self) -> None:
+        """The server is about to stop: begin nothing new from now on, and let what is under way come to its end."""
+        ...
+
+    def busy(self) -> bool:
+        """Something is under way that a client waits for."""
+        ...

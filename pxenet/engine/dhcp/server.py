@@ -60,6 +60,7 @@ class DhcpServer:
         self._subnets.load(leases, 0.0)
         self._reception = Reception(settings, interfaces, self._subnets, hosts)
         self._grants = Grants()
+        self._retired = False
         self._by_type: dict[int | None, Callable[[Query, Output], None]] = {
             MessageType.DISCOVER: self._discover,
             MessageType.REQUEST: self._request,
@@ -112,6 +113,14 @@ class DhcpServer:
         """NEVER."""
         return NEVER
 
+    def retire(self) -> None:
+        """Answer nobody any more; only the ACKs whose leases are being written still leave."""
+        self._retired = True
+
+    def busy(self) -> bool:
+        """Leases are being written."""
+        return len(self._grants) > 0
+
     def provide(self, want: int, answer: Content | Absent, now: float) -> Output:
         """This engine wants no content."""
         return Output()
@@ -155,6 +164,8 @@ class DhcpServer:
 
     def _take(self, datagram: Datagram, now: float, out: Output) -> str | None:
         """Answer one datagram, or say why it is none that concerns us."""
+        if self._retired:
+            return "about to stop"
         try:
             message = parse(datagram.data)
             kind = message.message_type

@@ -39,6 +39,7 @@ class TftpServer:
         self._counters = self._common.counters
         self._reads = Reads(self._common)
         self._writes = Writes(self._common)
+        self._retired = False
 
     def statistics(self) -> TftpStatistics:
         """What was counted since the start, and how many transfers there are now."""
@@ -100,6 +101,14 @@ class TftpServer:
         """When ``tick`` is next needed; it may be a little early, never late."""
         return self._common.timers.next_at()
 
+    def retire(self) -> None:
+        """Begin no transfer any more: a client repeats its request, and whoever serves then can answer it."""
+        self._retired = True
+
+    def busy(self) -> bool:
+        """There are transfers."""
+        return bool(self._common.reading or self._common.writing)
+
     # Packets
 
     def _parsed(self, datagram: Datagram, now: float, out: Output) -> None:
@@ -160,6 +169,9 @@ class TftpServer:
                 return
             if isinstance(before, Transfer):
                 self._reads.leave(before, same, now, out)
+        if self._retired:
+            self._counters.overload += 1
+            return
         self._begin(datagram, request, now, out)
 
     def _repeated(self, session: Session, now: float, out: Output) -> bool:

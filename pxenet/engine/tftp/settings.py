@@ -85,7 +85,7 @@ class TftpStatistics:
     unexpected: int
     """Packets that make no sense where they came to."""
     overload: int
-    """Requests dropped because there were too many transfers."""
+    """Requests dropped because there were too many transfers, or because the server is about to stop."""
 
 
 class Counters:
