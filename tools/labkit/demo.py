@@ -24,10 +24,10 @@ def run(config: Path, work: Path) -> int:
     logs = work / "logs"
     logs.mkdir()
     wire = Wire("demo", NETWORK, logs)
-    wire.add_tap("tap0")
+    netdev = wire.plug("port0", work)
     server = PxenetServer(wire.rack, config, log=None, notify=work / "notify")
     server.start()
-    machine = Machine(MACHINE.name, MACHINE.firmware, MACHINE.mac, "tap0", work / "disk")
+    machine = Machine(MACHINE.name, MACHINE.firmware, MACHINE.mac, netdev, work / "disk")
     for number, title in ((1, "power on: a machine with an empty disk"), (2, "power on again")):
         _say(title)
         power = power_on(machine, wire.rack, logs / f"{number}.serial", _TIMEOUT_S, _say)

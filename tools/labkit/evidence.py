@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FIELDS = (
-    "frame.number", "frame.time_epoch", "eth.src", "ip.src", "dhcp.option.dhcp", "tftp.opcode", "tftp.source_file",
+    "frame.number", "frame.time_epoch", "eth.src", "ip.src", "dhcp.option.dhcp", "dhcp.ip.your", "tftp.opcode", "tftp.source_file",
     "http.request.uri", "_ws.expert.severity", "_ws.expert.message",
 )  # fmt: skip
 _FILTER = "dhcp or tftp.opcode == 1 or http.request or _ws.malformed or _ws.expert.severity >= warning"
@@ -24,6 +24,8 @@ ALLOWED_WARNINGS = {
     "TFTP ERROR": "tshark marks every ERROR packet: a file that a loader looks for and that does not exist",
     "TCP window specified by the receiver is now completely full": "the machine is slower than we are",
     "Previous segment(s) not captured": "iPXE switched on again takes the port and the numbers of before",
+    "This frame is a (suspected) out-of-order segment": "the kernel's TCP repeats what a slow machine lost",
+    "New fragment overlaps old data (retransmission?)": "the same",
     "Connection reset (RST)": "a loader closes its connection before it has read our FIN",
 }
 
@@ -42,6 +44,8 @@ class Seen:
     is_dhcp: bool
     reads: str
     """What it asks for by TFTP or HTTP, as it spells it; or nothing."""
+    gives: str
+    """The address that a DHCP answer gives away, or nothing."""
     complaints: tuple[tuple[int, str], ...]
     """tshark's notes: severity and text."""
 
@@ -67,6 +71,10 @@ class Recording:
     def was_read_by(self, uri: str, mac: str, address: str) -> bool:
         """Whether the machine itself, from its own address, asked for ``uri``."""
         return any(s.mac == mac and s.address == address and s.reads == uri for s in self.seen)
+
+    def given_by(self, address: str) -> list[str]:
+        """The addresses that the DHCP server at ``address`` gave away."""
+        return [s.gives for s in self.seen if s.address == address and s.gives]
 
     def faults_of(self, address: str) -> list[str]:
         """What is wrong with frames sent from ``address``: errors, and warnings that are not on the list."""
@@ -95,10 +103,11 @@ def read(recording: Path) -> Recording:
 def parse(lines: Sequence[str]) -> Iterator[Seen]:
     """tshark's lines of fields as values."""
     for line in lines:
-        number, at, mac, address, dhcp, opcode, file, uri, severities, texts = line.split("\t")
+        number, at, mac, address, dhcp, yiaddr, opcode, file, uri, severities, texts = line.split("\t")
         notes = zip(severities.split(_SEPARATOR), texts.split(_SEPARATOR), strict=False)
         complaints = tuple((int(severity), text) for severity, text in notes if severity)
         reads = uri or (file if opcode == "1" else "")
+        gives = "" if yiaddr == "0.0.0.0" else yiaddr
         # an ICMP error quotes the packet it is about: the first address is the sender's
         sender = address.split(_SEPARATOR)[0]
-        yield Seen(int(number), float(at), mac, sender, bool(dhcp), reads, complaints)
+        yield Seen(int(number), float(at), mac, sender, bool(dhcp), reads, gives, complaints)

@@ -1,4 +1,4 @@
-"""One machine: QEMU with a firmware, a network card on a tap, a disk, and its serial console read as it comes.
+"""One machine: QEMU with a firmware, a network card on a wire, a disk, and its serial console read as it comes.
 
 Knows QEMU's command lines and the lab's marks. What the machine should do is decided by who runs it.
 """
@@ -76,7 +76,8 @@ class Machine:
     name: str
     firmware: Firmware
     mac: str
-    tap: str
+    netdev: str
+    """What ``Wire.plug`` said."""
     disk: Path
     nic: str = "virtio-net-pci"
 
@@ -91,7 +92,7 @@ class Machine:
         return [
             "qemu-system-x86_64", "-name", self.name, "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
             *acceleration, *_BOARDS[self.firmware], "-device", "virtio-rng-pci",
-            "-netdev", f"tap,id=n0,ifname={self.tap},script=no,downscript=no,vnet_hdr=off",
+            "-netdev", f"{self.netdev},id=n0",
             "-device", f"{self.nic},netdev=n0,mac={self.mac},bootindex=0{rom}",
             "-device", "qemu-xhci", "-drive", f"if=none,id=d0,format=raw,file={self.disk}",
             "-device", "usb-storage,drive=d0,bootindex=1",

@@ -45,6 +45,8 @@ class Bench:
     server: servers.Server
     addresses: servers.AddressServer | None
     scenarios: list[Scenario]
+    netdevs: dict[str, str]
+    """For each scenario's name, how QEMU is plugged in."""
 
 
 def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path, say: Say) -> list[Report]:
@@ -70,8 +72,7 @@ def _bench(
     kind: str, scenarios: list[Scenario], files: payload.Payload, work: Path, logs: Path, options: Options
 ) -> Bench:
     wire = Wire(kind, "10.77.0.0/24", logs)
-    for scenario in scenarios:
-        wire.add_tap(_tap(scenario))
+    netdevs = {scenario.name: wire.plug(f"port{scenario.number}", work) for scenario in scenarios}
     wire.record()
     server: servers.Server
     if options.reference:
@@ -84,15 +85,13 @@ def _bench(
     if addresses is not None:
         addresses.start()
     server.start()
-    return Bench(wire, server, addresses, scenarios)
-
-
-def _tap(scenario: Scenario) -> str:
-    return f"tap{scenario.number}"
+    return Bench(wire, server, addresses, scenarios, netdevs)
 
 
 def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path, logs: Path, say: Say) -> Report:
-    machine = Machine(scenario.name, scenario.firmware, scenario.mac, _tap(scenario), work / f"{scenario.name}.disk")
+    machine = Machine(
+        scenario.name, scenario.firmware, scenario.mac, bench.netdevs[scenario.name], work / f"{scenario.name}.disk"
+    )
     report = Report(scenario)
 
     def console(line: str) -> None:
@@ -154,13 +153,17 @@ def _judge_wire(bench: Bench, reports: list[Report]) -> None:
     common += [
         f"the server sent what tshark objects to: {f}" for f in recording.faults_of(bench.wire.server_address)[:10]
     ]
+    if bench.addresses is not None and (given := recording.given_by(bench.wire.server_address)):
+        common.append(f"the ProxyDHCP server gave away addresses: {', '.join(given)}")
     for report in reports:
         _judge_machine(report, recording)
         report.faults += common
         if report.faults:
-            words = [report.scenario.mac, report.scenario.name]
             report.logs.append(
-                (f"the server's log ({bench.server.log.name})", servers.tail(bench.server.log, only=words))
+                (
+                    f"the server's log ({bench.server.log.name})",
+                    servers.tail(bench.server.log, only=[report.scenario.mac]),
+                )
             )
 
 

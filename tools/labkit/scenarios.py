@@ -16,7 +16,7 @@ class Scenario:
 
     name: str
     number: int
-    """Makes its hardware address and its tap."""
+    """Makes its hardware address and the name of its port."""
     firmware: Firmware
     loader: str
     """As ``boot.loader.*`` spells it."""

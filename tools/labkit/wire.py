@@ -1,4 +1,4 @@
-"""A wire of its own: a bridge with the server's address, a tap for every machine, perhaps a second host, and a recording of all.
+"""A wire of its own: a bridge with the server's address, a port for every machine, perhaps a second host, and a recording of all.
 
 Knows network namespaces (through iproute2, nsenter and ethtool), and nothing of boot protocols. Whatever is made here vanishes with
 the lab's process namespace: nothing needs tidying up.
@@ -7,6 +7,7 @@ the lab's process namespace: nothing needs tidying up.
 from __future__ import annotations
 
 import ipaddress
+import os
 import signal
 import subprocess
 import sys
@@ -67,7 +68,7 @@ class Namespace:
 
 
 class Wire:
-    """One broadcast domain. ``rack`` is the namespace of the server and of the machines' taps."""
+    """One broadcast domain. ``rack`` is the namespace of the server and of the machines' ports."""
 
     def __init__(self, name: str, network: str, logs: Path) -> None:
         self.name = name
@@ -87,11 +88,28 @@ class Wire:
         advertiser = str(Path(__file__).with_name("advertise.py"))
         self.rack.start(sys.executable, advertiser, BRIDGE, log=logs / f"{name}.advertise.log")
 
-    def add_tap(self, name: str) -> None:
-        """A port of the bridge for one machine."""
-        self.rack.run("ip", "tuntap", "add", name, "mode", "tap")
-        self.rack.offloads_off(name)
-        self.rack.run("ip", "link", "set", name, "master", BRIDGE, "up")
+    def plug(self, name: str, sockets: Path) -> str:
+        """A port of the bridge for one machine; what QEMU's ``-netdev`` is told, without its id.
+
+        A tap where /dev/net/tun is open to us, else a cable of our own, whose sockets are made in ``sockets``.
+        """
+        if os.access("/dev/net/tun", os.R_OK | os.W_OK):
+            self.rack.run("ip", "tuntap", "add", name, "mode", "tap")
+            self._attach(name)
+            return f"tap,ifname={name},script=no,downscript=no,vnet_hdr=off"
+        self.rack.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}m")
+        self.rack.offloads_off(f"{name}m")
+        self.rack.run("sh", "-c", f"echo 1 >/proc/sys/net/ipv6/conf/{name}m/disable_ipv6")
+        self.rack.run("ip", "link", "set", f"{name}m", "up")
+        self._attach(name)
+        ours, machines = sockets / f"{name}.cable", sockets / f"{name}.machine"
+        command = (sys.executable, str(Path(__file__).with_name("cable.py")), f"{name}m", str(ours), str(machines))
+        self.rack.start(*command, log=self.logs / f"{self.name}.{name}.cable.log")
+        return f"dgram,local.type=unix,local.path={machines},remote.type=unix,remote.path={ours}"
+
+    def _attach(self, interface: str) -> None:
+        self.rack.offloads_off(interface)
+        self.rack.run("ip", "link", "set", interface, "master", BRIDGE, "up")
 
     def add_peer(self) -> Namespace:
         """A second host on the wire, at ``peer_address`` on its interface eth0."""
@@ -99,8 +117,7 @@ class Wire:
         self.rack.run(
             "ip", "link", "add", "peer0", "type", "veth", "peer", "name", "eth0", "netns", str(peer.holder.pid)
         )
-        self.rack.offloads_off("peer0")
-        self.rack.run("ip", "link", "set", "peer0", "master", BRIDGE, "up")
+        self._attach("peer0")
         peer.offloads_off("eth0")
         peer.run("ip", "addr", "add", f"{self.peer_address}/{self.network.prefixlen}", "dev", "eth0")
         peer.run("ip", "link", "set", "eth0", "up")
