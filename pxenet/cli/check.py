@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +11,9 @@ import typer
 from pxenet.boot.policy import RULES
 from pxenet.cli.desk import Desk
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
-from pxenet.config import ConfigError, DhcpMode, Settings, Unknown, document, load, start_problems
+from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_problems
 from pxenet.model import Host
-from pxenet.rack.offering import Offering, offerings
+from pxenet.rack.offering import MODES, UNKNOWN, Offering, offerings
 from pxenet.rack.preview import complaints, problems
 from pxenet.wire.text import address_text, mac_text
 
@@ -83,26 +83,13 @@ def _check(config: Path, as_json: bool) -> int:
     return BAD_CONFIG if wrong else OK
 
 
-_MODES = {
-    DhcpMode.SERVER: "gives addresses and boot files",
-    DhcpMode.PROXY: "gives boot files beside another DHCP server, no addresses",
-    DhcpMode.OFF: "is not answered",
-}
-
-_UNKNOWN: Mapping[str, str] = {
-    Unknown.IGNORE: "get no boot file",
-    Unknown.LOCAL: "boot their local disk",
-    Unknown.MENU: "get a menu of the profiles",
-}
-
-
 def _networks(settings: Settings) -> Iterator[str]:
     for subnet in settings.dhcp.subnets:
         pools = ", ".join(f"{address_text(first)}-{address_text(last)}" for first, last in subnet.pools)
-        line = f"network {address_text(subnet.network)}/{subnet.prefix} {_MODES[subnet.mode]}"
+        line = f"network {address_text(subnet.network)}/{subnet.prefix} {MODES[subnet.mode]}"
         yield line + (f", pool {pools}" if pools and subnet.mode is DhcpMode.SERVER else "")
     if not settings.dhcp.subnets:
-        yield f"every network of the interfaces {_MODES[settings.dhcp.mode]}"
+        yield f"every network of the interfaces {MODES[settings.dhcp.mode]}"
 
 
 def _firmware(offered: list[Offering]) -> Iterator[str]:
@@ -121,7 +108,7 @@ def _hosts(desk: Desk) -> Iterator[str]:
     if not desk.settings.hosts:
         yield "no [[host]]"
     unknown = desk.settings.boot.unknown
-    yield f"other machines: {_UNKNOWN.get(unknown) or f'install {unknown}'}"
+    yield f"other machines: {UNKNOWN.get(unknown) or f'install {unknown}'}"
 
 
 def _identity(host: Host) -> str:

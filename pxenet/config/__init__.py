@@ -15,16 +15,15 @@ from pxenet.config.problems import ConfigError, Problem, Source
 from pxenet.config.settings import (
     Boot,
     Dhcp,
-    DhcpMode,
     Http,
     ProfileTree,
     Server,
     Settings,
-    Subnet,
     Tftp,
     Unknown,
 )
 from pxenet.config.start import start_problems
+from pxenet.engine.dhcp import DhcpMode, Subnet
 
 __all__ = [
     "Boot",

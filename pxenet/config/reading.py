@@ -18,15 +18,14 @@ from pxenet.config.schema import HostKeys, SubnetKeys
 from pxenet.config.settings import (
     Boot,
     Dhcp,
-    DhcpMode,
     Http,
     ProfileTree,
     Server,
     Settings,
-    Subnet,
     Tftp,
     Unknown,
 )
+from pxenet.engine.dhcp import DhcpMode, Subnet
 from pxenet.model import Host, Profile
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pxenet.config.draft import Draft, Entry
 from pxenet.config.problems import Key
 from pxenet.config.schema import SubnetKeys
-from pxenet.config.settings import DhcpMode, Unknown
+from pxenet.config.settings import Unknown
+from pxenet.engine.dhcp import DhcpMode
 from pxenet.wire.text import address_text
 
 RESERVED_NAMES = tuple(unknown.value for unknown in Unknown)

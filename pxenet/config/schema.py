@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pxenet.boot.policy import LOADERS
 from pxenet.config import values
-from pxenet.config.settings import DhcpMode
+from pxenet.engine.dhcp import DhcpMode
 from pxenet.model import Loader, Platform
 
 

@@ -13,17 +13,10 @@ from types import MappingProxyType
 
 from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config.problems import Problem, Source
+from pxenet.engine.dhcp import DhcpMode, Subnet
 from pxenet.model import Host, Loader, Platform, Profile
 
 _NO_FILES: Mapping[str, Path] = MappingProxyType({})
-
-
-class DhcpMode(enum.Enum):
-    """How DHCP is answered; the values are what a configuration says."""
-
-    SERVER = "server"  # addresses and boot files
-    PROXY = "proxy"  # boot files only; another server gives the addresses
-    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +37,6 @@ class Server:
     """Directory served as it is."""
     workers: int = 1
     """Processes that serve file contents."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    """One ``[[dhcp.subnet]]``, with what it inherits from ``[dhcp]`` filled in."""
-
-    network: int
-    prefix: int
-    pools: tuple[tuple[int, int], ...] = ()
-    """(first, last) address of each range, both included."""
-    routers: tuple[int, ...] = ()
-    dns: tuple[int, ...] = ()
-    domain: str = ""
-    lease_s: float = 43200
-    """``inf`` for ever."""
-    interface: str | None = None
-    """Only for clients on this interface (relayed ones are told by their relay's address)."""
-    next_server: int | None = None
-    """Another TFTP server than us, for siaddr and option 66."""
-    mode: DhcpMode = DhcpMode.SERVER
-    authoritative: bool = False
-
-    @property
-    def netmask(self) -> int:
-        """As an address: 0xffffff00 for a /24."""
-        return (0xFFFFFFFF << (32 - self.prefix)) & 0xFFFFFFFF
-
-    @property
-    def broadcast(self) -> int:
-        """The directed broadcast address: the last one of the network."""
-        return self.network | ~self.netmask & 0xFFFFFFFF
-
-    def contains(self, address: int) -> bool:
-        """Whether the address lies in this network."""
-        return address & self.netmask == self.network
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +134,7 @@ class Settings:
 
     def subnet_of(self, address: int) -> Subnet | None:
         """The subnet that contains the address."""
-        return next((subnet for subnet in self.dhcp.subnets if subnet.contains(address)), None)
+        return next((subnet for subnet in self.dhcp.subnets if address in subnet), None)
 
     def problem(self, key: str, wrong: str, right: str) -> Problem:
         """A problem with a key like ``http.port``, found out later than loading; it knows its file and line."""

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from pxenet.config.problems import Key, Problem
-from pxenet.config.settings import DhcpMode, Settings
+from pxenet.config.settings import Settings
+from pxenet.engine.dhcp import DhcpMode
 from pxenet.net.datagram import Interface
 from pxenet.wire.text import address_text
 

@@ -1,10 +1,15 @@
-"""What each kind of firmware gets: for the start-up summary and ``pxenet check``. Asks the policy itself, with a made-up client."""
+"""What networks, machines and kinds of firmware get, in words: for the start-up summary and ``pxenet check``.
+
+What a firmware gets is asked of the policy itself, with a made-up client.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pxenet.boot import policy
+from pxenet.config import DhcpMode, Unknown
 from pxenet.model import BootClient, ClientKind, platform_of
 from pxenet.rack.rack import Rack
 
@@ -17,6 +22,21 @@ FIRMWARE = (
     ("arm64 UEFI HTTP boot", 19),
 )
 """Name for people, and architecture type (option 93)."""
+
+
+MODES = {
+    DhcpMode.SERVER: "gives addresses and boot files",
+    DhcpMode.PROXY: "gives boot files beside another DHCP server (ProxyDHCP), no addresses",
+    DhcpMode.OFF: "is not answered",
+}
+"""How the clients of a network are served, after its name."""
+
+UNKNOWN: Mapping[str, str] = {
+    Unknown.IGNORE: "get no boot file (boot.unknown says what else they could get)",
+    Unknown.LOCAL: "boot their local disk",
+    Unknown.MENU: "get a menu of the profiles",
+}
+"""What machines get that are not in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,10 @@ def offerings(rack: Rack, server_address: int) -> list[Offering]:
 def _offering(rack: Rack, server_address: int, firmware: str, arch: int) -> Offering:
     platform, by_uri = platform_of(arch)
     client = BootClient(b"", ClientKind.HTTP if by_uri else ClientKind.PXE, arch, platform)
-    boot = policy.choose(client, policy.Plan(policy.Action.MENU), None, rack.setting, rack.url(server_address))
+    dhcp = rack.settings.dhcp
+    proxied = DhcpMode.SERVER not in {dhcp.mode, *(subnet.mode for subnet in dhcp.subnets)}
+    plan = policy.Plan(policy.Action.MENU)
+    boot = policy.choose(client, plan, None, rack.setting, rack.url(server_address), proxied=proxied)
     path = boot.path or boot.url.removeprefix(rack.url(server_address) + "/")
     origin = rack.loaders.origin(path) if path else ""
     return Offering(firmware, boot.url or boot.path, origin, policy.RULES[boot.reason], boot.detail)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pxenet.boot.policy import PlanSettings
 from pxenet.config import Settings, Unknown
-from pxenet.engine.dhcp.subnet import DhcpSettings, Subnet
+from pxenet.engine.dhcp.subnet import DhcpSettings
 from pxenet.engine.tftp.settings import TftpSettings
 
 
@@ -14,25 +15,13 @@ def dhcp_settings(settings: Settings) -> DhcpSettings:
     """What the DHCP engine is told."""
     dhcp = settings.dhcp
     return DhcpSettings(
+        # An address that clients shall be told instead of ours is where they find their files, too.
         subnets=tuple(
-            Subnet(
-                network=subnet.network,
-                prefix=subnet.prefix,
-                pools=subnet.pools,
-                routers=subnet.routers,
-                dns=subnet.dns,
-                domain=subnet.domain,
-                lease_s=subnet.lease_s,
-                interface=subnet.interface,
-                next_server=subnet.next_server or settings.server.address,
-                mode=subnet.mode.value,
-                authoritative=subnet.authoritative,
-            )
-            for subnet in dhcp.subnets
+            replace(subnet, next_server=subnet.next_server or settings.server.address) for subnet in dhcp.subnets
         ),
         port=dhcp.port,
         proxy_port=dhcp.proxy_port,
-        default_mode=dhcp.mode.value,
+        default_mode=dhcp.mode,
         match_client_id=dhcp.match_client_id,
         reserved=frozenset(host.address for host in settings.hosts if host.address is not None),
     )

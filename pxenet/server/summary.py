@@ -8,21 +8,9 @@ from pxenet import __version__
 from pxenet.config import DhcpMode, Settings, Subnet, Unknown
 from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
-from pxenet.rack.offering import offerings
+from pxenet.rack.offering import MODES, UNKNOWN, offerings
 from pxenet.server.ports import Ports
 from pxenet.wire.text import address_text
-
-_MODES = {
-    DhcpMode.SERVER: "gives addresses and boot files",
-    DhcpMode.PROXY: "boot files only, beside the network's own DHCP server (ProxyDHCP)",
-    DhcpMode.OFF: "no DHCP",
-}
-
-_UNKNOWN = {
-    Unknown.IGNORE: "are not booted (boot.unknown says what else they could get)",
-    Unknown.LOCAL: "boot their local disk",
-    Unknown.MENU: "get a menu of the profiles",
-}
 
 
 def summary(settings: Settings, rack: Rack, interfaces: Sequence[Interface], ports: Ports) -> list[str]:
@@ -43,7 +31,7 @@ def _networks(settings: Settings, interfaces: Sequence[Interface]) -> Iterator[s
         address, prefix = interface.addresses[0]
         subnets = [subnet for subnet in settings.dhcp.subnets if _is_on(subnet, interface)]
         yield f"  {interface.name} {address_text(address)}/{prefix}: " + (
-            "; ".join(map(_subnet, subnets)) or _MODES[settings.dhcp.mode]
+            "; ".join(map(_subnet, subnets)) or MODES[settings.dhcp.mode]
         )
     for subnet in settings.dhcp.subnets:
         if not any(_is_on(subnet, interface) for interface in interfaces):
@@ -51,11 +39,11 @@ def _networks(settings: Settings, interfaces: Sequence[Interface]) -> Iterator[s
 
 
 def _is_on(subnet: Subnet, interface: Interface) -> bool:
-    return subnet.interface == interface.name or any(subnet.contains(address) for address, _ in interface.addresses)
+    return subnet.interface == interface.name or any(address in subnet for address, _ in interface.addresses)
 
 
 def _subnet(subnet: Subnet) -> str:
-    text = f"{_MODES[subnet.mode]}, {address_text(subnet.network)}/{subnet.prefix}"
+    text = f"{MODES[subnet.mode]}, {address_text(subnet.network)}/{subnet.prefix}"
     if subnet.mode is not DhcpMode.SERVER:
         return text
     pools = ", ".join(f"{address_text(first)}-{address_text(last)}" for first, last in subnet.pools)
@@ -85,7 +73,7 @@ def _firmware(rack: Rack, interfaces: Sequence[Interface]) -> Iterator[str]:
 def _machines(settings: Settings, rack: Rack) -> Iterator[str]:
     named = len(settings.hosts)
     unknown = settings.boot.unknown
-    others = _UNKNOWN[unknown] if isinstance(unknown, Unknown) else f"are installed with profile {unknown}"
+    others = UNKNOWN[unknown] if isinstance(unknown, Unknown) else f"are installed with profile {unknown}"
     yield f"  {named} machine{'s' if named != 1 else ''} in the configuration; others {others}"
     ended = dict.fromkeys(("installed", "failed"), 0)
     for record in rack.installs.records():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pxenet.engine.dhcp.desk import BootChooser
 from pxenet.engine.dhcp.reception import HostFinder
 from pxenet.engine.dhcp.server import DhcpServer
-from pxenet.engine.dhcp.subnet import DhcpSettings, Subnet
+from pxenet.engine.dhcp.subnet import DhcpMode, DhcpSettings, Subnet
 from pxenet.engine.dhcp.tally import DhcpStatistics
 
-__all__ = ["BootChooser", "DhcpServer", "DhcpSettings", "DhcpStatistics", "HostFinder", "Subnet"]
+__all__ = ["BootChooser", "DhcpMode", "DhcpServer", "DhcpSettings", "DhcpStatistics", "HostFinder", "Subnet"]

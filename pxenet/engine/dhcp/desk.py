@@ -11,6 +11,7 @@ from pxenet.engine.dhcp.boot import has_file, name_of
 from pxenet.engine.dhcp.client import lenient
 from pxenet.engine.dhcp.query import Query
 from pxenet.engine.dhcp.route import Ports, route, send_by
+from pxenet.engine.dhcp.subnet import DhcpMode
 from pxenet.engine.dhcp.tally import Tally
 from pxenet.engine.dhcp.told import Told
 from pxenet.engine.surface import Output, Sighting
@@ -41,7 +42,7 @@ class Desk:
     def boot_file(self, query: Query, out: Output, silent: str) -> BootFile | None:
         """What the client boots; when nothing, None, and an event (``silent``, or the unknown architecture) for a boot client."""
         client = query.client
-        boot = self._boot(client, query.server, query.mode == "proxy")
+        boot = self._boot(client, query.server, query.mode == DhcpMode.PROXY)
         if has_file(boot) or client.raspberry:
             return boot  # a Raspberry Pi's ROM has file names of its own, and wants to hear only where they are
         if client.kind in BOOT_KINDS:

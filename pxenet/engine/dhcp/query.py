@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pxenet.engine.dhcp.client import lenient
 from pxenet.engine.dhcp.lease import CLIENT_ID_FORM
-from pxenet.engine.dhcp.subnet import Link
+from pxenet.engine.dhcp.subnet import DhcpMode, Link
 from pxenet.model import BootClient, Host
 from pxenet.net.datagram import Datagram
 from pxenet.wire.dhcp import Message
@@ -61,8 +61,8 @@ class Query:
     """Its key among the leases: htype + chaddr, or 0xff + option 61."""
     link: Link
     """The subnets of its network; empty when none is configured."""
-    mode: str
-    """What we are to that network: one of ``subnet.MODES``."""
+    mode: DhcpMode
+    """What we are to that network."""
     server: int
     """The address of ours that it can reach."""
     via: int

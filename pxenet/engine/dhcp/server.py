@@ -22,7 +22,7 @@ from pxenet.engine.dhcp.reception import HostFinder, Reception
 from pxenet.engine.dhcp.reply import give, give_bootp, refuse
 from pxenet.engine.dhcp.route import Ports
 from pxenet.engine.dhcp.rules import Finding, Reaction, choose, judge, reaction, reservation
-from pxenet.engine.dhcp.subnet import DhcpSettings, ServedSubnet, Subnets
+from pxenet.engine.dhcp.subnet import DhcpMode, DhcpSettings, ServedSubnet, Subnets
 from pxenet.engine.dhcp.tally import DhcpStatistics
 from pxenet.engine.surface import NEVER, Commit, Output, Sighting
 from pxenet.events import Event
@@ -179,13 +179,13 @@ class DhcpServer:
         query = self._reception.query(message, kind, datagram, now)
         if isinstance(query, str):
             return query
-        if query.mode == "off":
+        if query.mode == DhcpMode.OFF:
             return "off"
         if asks_boot_server(query, self._settings.proxy_port):
             self._proxy.boot_server(query, out)
         elif datagram.port == self._settings.proxy_port:
             return "not for a boot server"
-        elif query.mode == "proxy":
+        elif query.mode == DhcpMode.PROXY:
             self._proxy.beside(query, out)
         elif (handler := self._by_type.get(kind)) is None:
             return "message type"

@@ -5,6 +5,7 @@ Knows addresses and interfaces; must not know messages' options or leases' rules
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,13 @@ from pxenet.engine.dhcp.pool import Pool
 from pxenet.model import Lease
 from pxenet.net.datagram import Interface
 
-MODES = ("server", "proxy", "off")
-"""What we are to a network: we give addresses and boot files; boot files beside another server's addresses; nothing."""
+
+class DhcpMode(enum.StrEnum):
+    """What we are to a network; the values are what a configuration says."""
+
+    SERVER = "server"  # addresses and boot files
+    PROXY = "proxy"  # boot files only; another server gives the addresses
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +40,11 @@ class Subnet:
     """Name of the interface whose clients belong here, where its own address does not say so."""
     next_server: int | None = None
     """Another TFTP server than us, for siaddr and option 66."""
-    mode: str = "server"
-    """One of :data:`MODES`."""
+    mode: DhcpMode = DhcpMode.SERVER
     authoritative: bool = False
     """We are the only server of this network: clients with addresses that we do not know are refused instead of left alone."""
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f"mode {self.mode!r} is none of {', '.join(MODES)}")
         if self.network & ~self.mask:
             raise ValueError(f"network {self.network:#010x} has bits beyond its prefix /{self.prefix}")
 
@@ -67,8 +70,8 @@ class DhcpSettings:
     port: int = 67
     """Ours, and relays'. Clients listen on the next one: 68, as with dnsmasq's alternate ports."""
     proxy_port: int = 4011
-    default_mode: str = "proxy"
-    """For interfaces on which no subnet is configured: one of :data:`MODES`."""
+    default_mode: DhcpMode = DhcpMode.PROXY
+    """For interfaces on which no subnet is configured."""
     match_client_id: bool = False
     """Option 61 is a client's key, instead of its hardware address."""
     echo_client_id: bool = True
