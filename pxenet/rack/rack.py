@@ -280,7 +280,7 @@ class Rack:
         if subnet is None:
             return context.HostNetwork(address)
         gateway = next(iter(subnet.routers), 0)
-        return context.HostNetwork(address, subnet.netmask, gateway, subnet.dns, subnet.domain)
+        return context.HostNetwork(address, subnet.mask, gateway, subnet.dns, subnet.domain)
 
     def _sighted(self, sighting: Sighting) -> list[Change]:
         client = sighting.client
