@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from pxenet.boot.policy import RULES
-from pxenet.cli.desk import Desk
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
 from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_problems
 from pxenet.model import Host
+from pxenet.net.interfaces import interfaces
+from pxenet.rack.desk import Desk
 from pxenet.rack.offering import MODES, UNKNOWN, Offering, offerings
 from pxenet.rack.preview import complaints, problems
 from pxenet.wire.text import address_text, mac_text
@@ -55,7 +56,7 @@ def _check(config: Path, as_json: bool) -> int:
         settings = load(config)
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
-    desk = Desk(settings)
+    desk = Desk(settings, interfaces())
     wrong = problems(desk.rack, settings, desk.hosts(), desk.address)
     notes = [
         *settings.notes,

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from pxenet.boot.policy import RULES
-from pxenet.cli.desk import Desk
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
 from pxenet.config import ConfigError, Problem, load
+from pxenet.net.interfaces import interfaces
+from pxenet.rack.desk import Desk
 from pxenet.rack.preview import Offer, Preview, preview, problems
 
 
@@ -42,7 +43,7 @@ def _render(config: Path, name: str, as_json: bool) -> int:
             )
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
-    desk = Desk(settings)
+    desk = Desk(settings, interfaces())
     seen = preview(desk.rack, host, desk.address)
     wrong = problems(desk.rack, settings, [host], desk.address)
     if as_json:

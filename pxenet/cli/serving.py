@@ -19,23 +19,22 @@ examples:
   python -m pxenet.server --interface eth1 --root /srv/boot --json
 """
 
+_INTERRUPTED = 130
+"""What shells report of a program that SIGINT ended."""
+
 
 def start(config: Path | None, interfaces: Sequence[str], root: Path | None, as_json: bool) -> int:
     """Serve until asked to stop; returns the exit status. Options win over the file."""
-    # Late, so that --help and a wrong configuration are answered at once.
-    from pxenet.cli.desk import Desk
-    from pxenet.rack.preview import problems
-    from pxenet.server import app
-
     try:
         settings = with_options(defaults() if config is None else load(config), interfaces, root)
-        desk = Desk(settings)
-        # A template that fails would be found out by the first machine that needs it, at night.
-        if wrong := problems(desk.rack, settings, desk.hosts(), desk.address):
-            raise ConfigError(wrong)
+        # Late, so that --help and a wrong configuration are answered at once.
+        from pxenet.server import app
+
         app.run(settings, as_json=as_json)
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
+    except KeyboardInterrupt:  # before the server could listen for it
+        return _INTERRUPTED
     return OK
 
 

@@ -1,28 +1,31 @@
 """The server as a whole: ports, store, rack and shells brought up in order, and taken down without losing anything.
 
-Order matters: ports are bound first (they need privileges), then privileges are dropped, then the store is opened as the user who
-will write it, and only when everything runs does the service manager hear READY.
+Order matters. What can be known beforehand is checked before anything is touched; ports are bound first (they need privileges),
+then privileges are dropped, then the store is opened as the user who will write it, and only when everything runs does the service
+manager hear READY.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import TextIO
 
 import trio
 
-from pxenet.config import ConfigError, Settings
-from pxenet.config.start import start_problems
+from pxenet.config import ConfigError, Settings, start_problems
 from pxenet.net.datagram import Interface
 from pxenet.net.interfaces import interfaces as system_interfaces
 from pxenet.net.interfaces import neighbours
 from pxenet.rack import Rack
+from pxenet.rack.desk import Desk
+from pxenet.rack.preview import problems
 from pxenet.server.commit import Committer
 from pxenet.server.datagrams import Shell
 from pxenet.server.events import EventLog
@@ -30,6 +33,7 @@ from pxenet.server.http import HttpServer
 from pxenet.server.notify import notify
 from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
+from pxenet.server.reach import unreachable
 from pxenet.server.site import RackSite
 from pxenet.server.summary import summary
 from pxenet.store.base import Store, StoreError
@@ -41,6 +45,9 @@ GRACE_S = 5.0
 _QUIET = frozenset({"dhcp.discover", "tftp.start"})
 """Kinds that are kept and put into JSON but not shown to people: the line that follows says the same."""
 
+_HOUSEKEEPING_S = 10.0
+"""Time-outs of installs are hours; and nobody waits for the count of what was not shown."""
+
 
 def run(settings: Settings, *, as_json: bool = False, stream: TextIO = sys.stdout) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError when the server cannot start as configured."""
@@ -49,9 +56,6 @@ def run(settings: Settings, *, as_json: bool = False, stream: TextIO = sys.stdou
 
 def served_interfaces(settings: Settings, present: Sequence[Interface]) -> list[Interface]:
     """The interfaces to serve: those named, else all that have an IPv4 address, the loopback aside. Raises ConfigError."""
-    problems = start_problems(settings, present)
-    if problems:
-        raise ConfigError(problems)
     names = settings.server.interfaces
     if names:
         by_name = {interface.name: interface for interface in present}
@@ -61,11 +65,15 @@ def served_interfaces(settings: Settings, present: Sequence[Interface]) -> list[
 
 async def serve(settings: Settings, as_json: bool, stream: TextIO) -> None:
     """``run``, inside trio."""
-    with ExitStack() as closing:
-        interfaces = served_interfaces(settings, system_interfaces())
+    present = system_interfaces()
+    _check(settings, present)
+    user = _user(settings)
+    interfaces = served_interfaces(settings, present)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as closing:
         ports = bind(settings, interfaces)
         closing.callback(ports.close)
-        _become_user(settings)
+        if user is not None:
+            _become(settings, user)
         store = _open_store(settings)
         closing.callback(store.close)
         log = EventLog(stream, as_json=as_json, name_of=lambda mac, address: rack.name_of(mac, address), quiet=_QUIET)
@@ -80,56 +88,90 @@ async def serve(settings: Settings, as_json: bool, stream: TextIO) -> None:
         )
         for line in summary(settings, rack, interfaces, ports):
             log.say(line)
-        await _serve_until_signal(rack, store, ports, log)
+        await _serve_until_signal(rack, store, ports, log, signals)
+        log.settle(all_of_it=True)
         log.say("stopped")
 
 
-async def _serve_until_signal(rack: Rack, store: Store, ports: Ports, log: EventLog) -> None:
+async def _serve_until_signal(
+    rack: Rack, store: Store, ports: Ports, log: EventLog, signals: AsyncIterator[int]
+) -> None:
     """Run all shells; on a signal let transfers finish for a while, then settle what must be durable."""
     committer = Committer(store)
     dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link)
     tftp = Shell(rack.tftp, ports.tftp, rack, committer, time.monotonic)
     http = HttpServer(ports.http, RackSite(rack, committer))
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as commits:
-            commits.start_soon(committer.run)
-            async with trio.open_nursery() as shells:
-                for task in (dhcp.run, tftp.run, http.run):
-                    await shells.start(task)
-                shells.start_soon(_tick_rack, rack, committer)
-                notify("READY=1")
-                async for _ in signals:
-                    break
-                notify("STOPPING=1")
-                log.say("stopping: no new clients, transfers under way may finish")
-                with trio.move_on_after(GRACE_S):
-                    await http.drain()
-                shells.cancel_scope.cancel()
-            committer.close()
+    async with trio.open_nursery() as commits:
+        commits.start_soon(committer.run)
+        async with trio.open_nursery() as shells:
+            for task in (dhcp.run, tftp.run, http.run):
+                await shells.start(task)
+            shells.start_soon(_keep_house, rack, committer, log)
+            notify("READY=1")
+            await anext(signals)
+            notify("STOPPING=1")
+            log.say("stopping: no new clients, transfers under way may finish; a second signal stops at once")
+            await _drain((dhcp, tftp, http), signals)
+            shells.cancel_scope.cancel()
+        committer.close()
 
 
-async def _tick_rack(rack: Rack, committer: Committer) -> None:
-    """Time-outs of installs: coarse, they are hours."""
+async def _drain(shells: Sequence[Shell | HttpServer], signals: AsyncIterator[int]) -> None:
+    """Until what is under way has finished, the grace is over, or somebody insists."""
+
+    async def watch(hurry: trio.CancelScope) -> None:
+        await anext(signals)
+        hurry.cancel()
+
+    with trio.move_on_after(GRACE_S) as grace:
+        async with trio.open_nursery() as watching:
+            watching.start_soon(watch, grace)
+            async with trio.open_nursery() as draining:
+                for shell in shells:
+                    draining.start_soon(shell.drain)
+            watching.cancel_scope.cancel()
+
+
+async def _keep_house(rack: Rack, committer: Committer, log: EventLog) -> None:
+    """Time-outs of installs, and what the log has held back."""
     while True:
         changes = rack.tick()
         if changes:
             committer.submit(changes, partial(rack.committed, changes))
-        await trio.sleep(10)
+        log.settle()
+        await trio.sleep(_HOUSEKEEPING_S)
 
 
-def _become_user(settings: Settings) -> None:
-    """Drop privileges when started as root with a configured user; its state directory goes along."""
+def _check(settings: Settings, present: Sequence[Interface]) -> None:
+    """What only this machine can tell, and every text of every host: the first machine that needs it would find out at night."""
+    wrong = start_problems(settings, present)
+    if not wrong:
+        desk = Desk(settings, present)
+        wrong = problems(desk.rack, settings, desk.hosts(), desk.address)
+    if wrong:
+        raise ConfigError(wrong)
+
+
+def _user(settings: Settings) -> pwd.struct_passwd | None:
+    """Who to become: the configured user, when we are root and thus can. Raises ConfigError."""
     if settings.server.user is None or os.geteuid() != 0:
-        return
+        return None
     try:
-        user = find_user(settings.server.user)
-        settings.server.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        hand_over(settings.server.state, user)
-        drop(user)
+        return find_user(settings.server.user)
     except UserError as error:
-        raise ConfigError([settings.problem("server.user", str(error), "")]) from error
-    except OSError as error:
-        raise ConfigError([settings.problem("server.state", f"cannot be handed over: {error}", "")]) from error
+        raise ConfigError([settings.problem("server.user", error.wrong, error.right)]) from error
+
+
+def _become(settings: Settings, user: pwd.struct_passwd) -> None:
+    """Drop privileges; the state directory goes along. Raises ConfigError also when files can be read by root only."""
+    try:
+        hand_over(settings.server.state, user)
+    except UserError as error:
+        raise ConfigError([settings.problem("server.state", error.wrong, error.right)]) from error
+    drop(user)
+    wrong = unreachable(settings, user.pw_name)
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def _open_store(settings: Settings) -> Store:

@@ -56,6 +56,7 @@ class Shell:
         self._link = link
         self._deadline_moved = trio.Event()
         self._sleeping_until = NEVER
+        self._obeyed = trio.lowlevel.ParkingLot()
         self.statistics = ShellStatistics()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -65,6 +66,12 @@ class Shell:
                 nursery.start_soon(self._receive, udp)
             nursery.start_soon(self._tick)
             task_status.started()
+
+    async def drain(self) -> None:
+        """Let the engine begin nothing new; returns when nothing is under way any more. ``run`` must go on meanwhile."""
+        self._engine.retire()
+        while self._engine.busy():
+            await self._obeyed.park()
 
     async def _receive(self, udp: UdpSocket) -> None:
         while True:
@@ -111,6 +118,7 @@ class Shell:
                 self._committer.submit(changes, partial(self._rack.committed, changes))
         if self._engine.deadline() < self._sleeping_until:
             self._deadline_moved.set()
+        self._obeyed.unpark_all()
 
     def _verdict_of(self, commit: int) -> Callable[[Verdict], None]:
         def done(verdict: Verdict) -> None:

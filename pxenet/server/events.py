@@ -1,6 +1,7 @@
 """Telling people and machines what happens: one readable line per stage, or one JSON object per line.
 
-Keeps the latest events of each machine in a bounded ring, for those who ask later.
+Keeps the latest events of each machine in a bounded ring, for those who ask later. What a flood would print is counted instead
+(``pace``): the rings and the lines of other kinds go on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pxenet.events import KINDS, Event, Level, describe
+from pxenet.server.pace import Pace
 from pxenet.wire.text import address_text, mac_text
 
 RING = 64
@@ -50,28 +52,43 @@ class EventLog:
         name_of: Callable[[bytes, int], str],
         clock: Callable[[], float] = time.time,
         quiet: frozenset[str] = frozenset(),
+        pace: Pace | None = None,
     ) -> None:
+        """``quiet``: kinds that are kept, and put into JSON, but not shown to people. ``pace``: how much is told."""
         self._stream = stream
         self._as_json = as_json
         self._name_of = name_of
         self._clock = clock
-        self._quiet = quiet
+        self._quiet = frozenset() if as_json else quiet
+        self._pace = pace or Pace()
         self._rings: OrderedDict[str, deque[Told]] = OrderedDict()
 
     def __call__(self, event: Event) -> None:
-        """Keep ``event`` and print it."""
+        """Keep ``event`` and print it, unless there were too many of its kind."""
         told = Told(self._clock(), self._name_of(event.mac, event.address), event)
         self._keep(told)
         if event.kind not in self._quiet:
-            self.line(as_json(told) if self._as_json else as_text(told))
+            admitted = self._pace.admits(event.kind, told.at)
+            self.settle(told.at)
+            if admitted:
+                self.line(as_json(told) if self._as_json else as_text(told))
+
+    def settle(self, now: float | None = None, *, all_of_it: bool = False) -> None:
+        """Tell how many events were held back, once that is a second old, or ``all_of_it``."""
+        for kind, count in self._pace.held(self._clock() if now is None else now, all_of_it=all_of_it):
+            self.say(f"and {count} more of {kind}, not shown one by one", of=kind, count=count)
 
     def line(self, text: str) -> None:
-        """Print one line; a closed pipe at the other end must not stop the server."""
+        """Print one line; a closed pipe or a full disk at the other end must not stop the server."""
         try:
             self._stream.write(text + "\n")
             self._stream.flush()
+        except UnicodeEncodeError:
+            self.line(text.encode("ascii", "backslashreplace").decode())
         except (BrokenPipeError, ValueError):
             self._stream = _Nowhere()
+        except OSError:
+            pass  # a disk that is full may have room again
 
     def say(self, text: str, **fields: object) -> None:
         """Something about the server itself: a sentence for people, a record for machines."""

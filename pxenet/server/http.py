@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,20 @@ from dataclasses import dataclass
 import trio
 
 from pxenet.engine.http import message
+from pxenet.events import Event
 from pxenet.server.http_connection import Connection, Front, HttpLimits, Site, client_of
-from pxenet.server.http_socket import Wire, ipv4_of, sockaddr
+from pxenet.server.http_socket import TcpWire, Wire, ipv4_of, sockaddr
+from pxenet.server.http_tls import TlsWire
 
-__all__ = ["HttpLimits", "HttpServer", "HttpStatistics", "Site"]
+__all__ = ["HttpLimits", "HttpServer", "HttpStatistics", "Site", "Tls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Where HTTPS is served, and with which certificate."""
+
+    listeners: tuple[socket.socket, ...]
+    context: ssl.SSLContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,8 @@ class HttpStatistics:
     too_slow: int
     broken: int
     """The client went away in the middle of a reply."""
+    handshakes_failed: int
+    """TLS: the client was none, left, was too slow, or did not like our certificate."""
     file_faults: int
     bytes_sent: int
 
@@ -65,7 +78,7 @@ _THREADS = 4
 
 
 class HttpServer:
-    """Serves ``site`` on listening sockets, which stay the caller's to close.
+    """Serves ``site`` on listening sockets, and on those of ``tls`` over TLS; they stay the caller's to close.
 
     ``clock`` gives seconds since the epoch, for the Date field; all waiting is done by trio's own clock.
     """
@@ -76,8 +89,11 @@ class HttpServer:
         site: Site,
         limits: HttpLimits | None = None,
         clock: Callable[[], float] = time.time,
+        tls: Tls | None = None,
     ) -> None:
-        self._listeners = tuple(listeners)
+        self._listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = [(each, None) for each in listeners]
+        if tls is not None:
+            self._listeners += [(each, tls.context) for each in tls.listeners]
         self._front = Front(site, limits or HttpLimits(), clock)
         self._threads = trio.CapacityLimiter(_THREADS)
         self._open: set[Connection] = set()
@@ -90,9 +106,9 @@ class HttpServer:
         async with trio.open_nursery() as connections:
             with self._accepting:
                 async with trio.open_nursery() as accepting:
-                    for listener in self._listeners:
+                    for listener, context in self._listeners:
                         listener.setblocking(False)
-                        accepting.start_soon(self._accept, listener, connections)
+                        accepting.start_soon(self._accept, listener, context, connections)
                     task_status.started()
 
     async def drain(self) -> None:
@@ -118,11 +134,12 @@ class HttpServer:
             timed_out=count.timed_out,
             too_slow=count.too_slow,
             broken=count.broken,
+            handshakes_failed=count.handshakes_failed,
             file_faults=count.file_faults,
             bytes_sent=count.bytes_sent + sum(connection.wire.sent for connection in self._open),
         )
 
-    async def _accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
+    async def _accept(self, listener: socket.socket, context: ssl.SSLContext | None, nursery: trio.Nursery) -> None:
         while True:
             try:
                 sock, address = listener.accept()
@@ -135,20 +152,24 @@ class HttpServer:
                 elif error.errno not in _STILLBORN:
                     raise
             else:
-                self._admit(sock, address, nursery)
+                self._admit(sock, address, context, nursery)
                 await trio.lowlevel.checkpoint()
 
-    def _admit(self, sock: socket.socket, address: tuple[str, int], nursery: trio.Nursery) -> None:
+    def _admit(
+        self, sock: socket.socket, address: tuple[str, int], context: ssl.SSLContext | None, nursery: trio.Nursery
+    ) -> None:
         peer = sockaddr(address)
         client = client_of(peer)
         full = len(self._open) >= self._front.limits.connections
         greedy = self._per_client.get(client, 0) >= self._front.limits.per_client
         if (full or greedy) and not self._front.evict(client if greedy else None):
             self._front.count.refused += 1
-            _turn_away(sock, self._front.date())
+            if context is None:  # who waits for a handshake could not read it
+                _say_full(sock, self._front.date())
+            sock.close()
             return
         try:
-            wire = Wire(sock, self._front.limits.pace, self._threads)
+            wire = self._wire(sock, peer, context)
             local = ipv4_of(sockaddr(sock.getsockname()))
         except OSError:  # it was reset already
             sock.close()
@@ -158,6 +179,17 @@ class HttpServer:
         self._open.add(connection)
         self._per_client[client] = self._per_client.get(client, 0) + 1
         nursery.start_soon(self._serve, connection, client)
+
+    def _wire(self, sock: socket.socket, peer: bytes, context: ssl.SSLContext | None) -> Wire:
+        plain = TcpWire(sock, self._front.limits.pace, self._threads)
+        if context is None:
+            return plain
+
+        def failed(why: str) -> None:
+            self._front.count.handshakes_failed += 1
+            self._front.site.event(Event("http.tls_refused", address=ipv4_of(peer), detail={"why": why}))
+
+        return TlsWire(plain, context, failed, self._front.limits.handshake_s)
 
     async def _serve(self, connection: Connection, client: bytes) -> None:
         try:
@@ -173,7 +205,7 @@ class HttpServer:
             self._ended.unpark_all()
 
 
-def _turn_away(sock: socket.socket, date: str) -> None:
+def _say_full(sock: socket.socket, date: str) -> None:
     """503 without waiting for anything; iPXE tries again after the time that Retry-After names."""
     reply = message(503, "too many connections\n", date=date, close=True, extra=(("Retry-After", "2"),))
     try:
@@ -181,4 +213,3 @@ def _turn_away(sock: socket.socket, date: str) -> None:
         sock.send(reply.head + b"".join(piece for piece in reply.body if isinstance(piece, bytes)), socket.MSG_NOSIGNAL)
     except OSError:
         pass
-    sock.close()

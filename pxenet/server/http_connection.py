@@ -25,6 +25,7 @@ from pxenet.server.http_request import (
     with_body,
 )
 from pxenet.server.http_socket import FileFaultError, GoneError, Pace, TooSlowError, Wire, ipv4_of
+from pxenet.server.http_tls import HANDSHAKE_S
 
 _PROOFS = frozenset({Role.LOADER, Role.KERNEL, Role.ANSWER})
 """Roles whose delivery moves a machine's state: it must have arrived, not merely left."""
@@ -58,6 +59,7 @@ class HttpLimits:
     head_s: float = 15.0
     """From the first byte of a head to its last."""
     body_s: float = 30.0
+    handshake_s: float = HANDSHAKE_S
     linger_s: float = 2.0
     sizes: SizeLimits = field(default_factory=SizeLimits)
     pace: Pace = field(default_factory=Pace)
@@ -75,6 +77,7 @@ class Counters:
     timed_out: int = 0
     too_slow: int = 0
     broken: int = 0
+    handshakes_failed: int = 0
     file_faults: int = 0
     bytes_sent: int = 0
 

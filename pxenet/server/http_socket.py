@@ -12,6 +12,7 @@ import socket
 import struct
 import termios
 from dataclasses import dataclass
+from typing import Protocol
 
 import trio
 
@@ -78,8 +79,49 @@ def ipv4_of(peer: bytes) -> int:
     return int.from_bytes(peer[4:8], "big") if peer[:2] == struct.pack("=H", socket.AF_INET) else 0
 
 
-class Wire:
-    """A connected socket, not blocking. All methods raise GoneError when the other side is."""
+class Wire(Protocol):
+    """What a connection is to those who speak HTTP on it. All methods raise GoneError when the other side is."""
+
+    @property
+    def sent(self) -> int:
+        """Bytes handed to the kernel."""
+        ...
+
+    async def receive(self) -> bytes:
+        """What has arrived, waiting for it; b"" when the other side will send no more."""
+        ...
+
+    def begin(self) -> None:
+        """A new reply: the reader's time counts from now."""
+        ...
+
+    async def send(self, data: bytes, *, more: bool = False) -> None:
+        """Send bytes; with ``more`` the kernel may keep the end of them until what follows fills the packet."""
+        ...
+
+    async def send_file(self, region: Region) -> None:
+        """Send a part of a file. Raises FileFaultError when it turns out to be shorter."""
+        ...
+
+    async def acknowledged(self) -> bool:
+        """Did the other side's kernel take everything? That the bytes left us proves nothing: they may wait in our own buffers."""
+        ...
+
+    def finish(self) -> None:
+        """Tell the other side that no more will come."""
+        ...
+
+    async def linger(self, limit_s: float, limit_bytes: int) -> None:
+        """Finish, and let the other side read our last words, as long and as much as the limits say."""
+        ...
+
+    def close(self) -> None:
+        """Release the socket."""
+        ...
+
+
+class TcpWire:
+    """A connected socket, not blocking: see Wire."""
 
     def __init__(self, sock: socket.socket, pace: Pace, threads: trio.CapacityLimiter) -> None:
         sock.setblocking(False)
@@ -132,9 +174,7 @@ class Wire:
         offset, end = region.offset, region.offset + region.length
         while offset < end:
             step_end = min(end, offset + _STEP_BYTES)
-            if _is_cold(region.file.fd, offset) or _is_cold(region.file.fd, step_end - 1):
-                ahead = min(end, offset + _READ_AHEAD_BYTES) - offset
-                await trio.to_thread.run_sync(_read_ahead, region, offset, ahead, limiter=self._threads)
+            await self.warm(region, offset, step_end)
             while offset < step_end:
                 count = self._send_some(region.file.fd, offset, step_end - offset)
                 if count:
@@ -143,6 +183,19 @@ class Wire:
                 else:
                     await self._writable()
             await trio.lowlevel.checkpoint()
+
+    async def warm(self, region: Region, offset: int, end: int) -> None:
+        """Have a part of a region in memory before it is read: a thread waits for the disk, and reads further than asked."""
+        if _is_cold(region.file.fd, offset) or _is_cold(region.file.fd, end - 1):
+            ahead = min(region.offset + region.length, offset + _READ_AHEAD_BYTES) - offset
+            await trio.to_thread.run_sync(_read_ahead, region, offset, ahead, limiter=self._threads)
+
+    def send_at_once(self, data: bytes) -> None:
+        """Send as much as the kernel takes now; whatever goes wrong, nobody learns it."""
+        try:
+            self.sent += self._socket.send(data, socket.MSG_NOSIGNAL)
+        except OSError:
+            pass
 
     def _send_some(self, fd: int, offset: int, length: int) -> int:
         """Bytes that the kernel took at once; 0 when it takes none now."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dhcp_scene import MAC1, MAC2, A, Scene, discover, select
+from dhcp_scene import MAC1, MAC2, Scene, discover, select
 from tftp_harness import PORTS, SERVER, content, says
 
 from pxenet.engine.tftp import TftpServer, TftpSettings
 from pxenet.model import Verdict
 from pxenet.net.datagram import Datagram, pack_peer
+from pxenet.wire.text import address_text, mac_text
 from pxenet.wire.tftp import Ack, OpCode, Packet, Request, serialize
 
 PEER = pack_peer(0x0A000005, 2070)
@@ -42,10 +43,12 @@ def test_an_ack_under_way_leaves_and_nobody_else_is_answered() -> None:
     scene = Scene()
     scene.verdict = None
     scene.hear(discover())
-    assert ["write 10.0.0.100 bound"] == scene.hear(select(A("10.0.0.100")))
+    offered = scene.sent()[0].yiaddr
+    text = address_text(offered)
+    assert [f"write {text} bound"] == scene.hear(select(offered))
     scene.server.retire()
     assert scene.server.busy()
     assert [] == scene.hear(discover(MAC2))
-    assert ["ACK 10.0.0.100 to 10.0.0.100:68 frame " + MAC1.hex(":")] == scene.settle(Verdict.DURABLE)
+    assert [f"ACK {text} to {text}:68 frame {mac_text(MAC1)}"] == scene.settle(Verdict.DURABLE)
     assert not scene.server.busy()
     assert 1 == scene.server.statistics().dropped["about to stop"]

@@ -1,4 +1,4 @@
-"""What ``check`` and ``render`` work at: a rack built from a configuration, without sockets and with a store that forgets."""
+"""What ``check`` and ``render`` work at, and the server before it starts: a rack of a configuration, with a store that forgets."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pxenet.config import Settings
 from pxenet.model import Host
 from pxenet.net.datagram import Interface
-from pxenet.net.interfaces import interfaces as system_interfaces
-from pxenet.rack import Rack
+from pxenet.rack.rack import Rack
 from pxenet.store.memory import MemoryStore
 
 _UNKNOWN_MAC = bytes.fromhex("020000000001")
@@ -19,9 +18,10 @@ _UNKNOWN_MAC = bytes.fromhex("020000000001")
 class Desk:
     """A rack to ask, and the address under which its clients would know the server."""
 
-    def __init__(self, settings: Settings, present: Sequence[Interface] | None = None) -> None:
+    def __init__(self, settings: Settings, present: Sequence[Interface]) -> None:
+        """``present``: the interfaces of this machine."""
         self.settings = settings
-        self.present = tuple(system_interfaces() if present is None else present)
+        self.present = tuple(present)
         self.address = self._address()
         # Tokens are made of the store's secret: a fixed one, so that the same configuration shows the same texts each time.
         self.rack = Rack(
