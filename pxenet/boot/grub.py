@@ -24,7 +24,8 @@ VENDORS = ("debian", "ubuntu", "redhat", "fedora", "centos", "almalinux", "rocky
 
 # Vendor directories before BOOT: the fallback loader in BOOT (fbx64.efi) may rewrite the firmware's boot entries and reset.
 # GRUB 2.06 never comes back from `exit` to the next boot entry, it ends in the firmware's menu; so the disk is searched. The
-# modules are part of the signed images; a netdir of one's own loads them. FAT ignores case.
+# modules are part of the signed images; a netdir of one's own loads them. FAT ignores case. What is chained is told that it comes from
+# the device in $root, whatever device its name has: shim and GRUB on the disk look for their next files there.
 _LOCAL = """\
   if [ "$grub_platform" = pc ]; then
     set root=hd0
@@ -40,15 +41,15 @@ _LOCAL = """\
   insmod fat
   for dir in @DIRS@; do
     for loader in shim grub; do
-      if search --no-floppy --file --set=disk /EFI/$dir/$loader$efiarch.efi; then
-        chainloader ($disk)/EFI/$dir/$loader$efiarch.efi
+      if search --no-floppy --file --set=root /EFI/$dir/$loader$efiarch.efi; then
+        chainloader /EFI/$dir/$loader$efiarch.efi
         boot
       fi
     done
   done
   for file in /EFI/Microsoft/Boot/bootmgfw.efi /EFI/systemd/systemd-boot$efiarch.efi /EFI/BOOT/boot$efiarch.efi; do
-    if search --no-floppy --file --set=disk $file; then
-      chainloader ($disk)$file
+    if search --no-floppy --file --set=root $file; then
+      chainloader $file
       boot
     fi
   done
