@@ -96,6 +96,11 @@ KINDS: dict[str, Kind] = {
     "http.denied": Kind(Level.WARNING, "asked for {path}, refused: {why}"),
     "http.broken": Kind(Level.INFO, "closed the connection in the middle of {path}"),
     "http.changed": Kind(Level.WARNING, "could not be sent {path}: {why}", "replace files by renaming, not in place"),
+    "http.tls_refused": Kind(
+        Level.WARNING,
+        "could not agree on TLS: {why}",
+        "a client of https must trust the certificate of http.tls_cert (iPXE: by its TRUST= build option) and know TLS 1.2 or 1.3",
+    ),
     # Life of a machine
     "install.state": Kind(Level.NOTICE, "is now {state} (was {before}; {why})"),
     "install.installed": Kind(Level.NOTICE, "reports: installed. It boots its own disk from now on"),

@@ -1,8 +1,7 @@
-"""HTTPS: the certificate a server shows, and a wire that speaks TLS over another one.
+"""HTTPS as a wire: one that speaks TLS over another one.
 
-Knows which versions and ciphers boot clients have (TLS 1.2 is all that iPXE speaks; builds before 2024 have no other key exchange
-than RSA), and that a client may stop in the middle of a handshake. Must not know HTTP: a ``TlsWire`` is used like any other wire.
-RFC 5246, RFC 8446.
+Knows that a client may stop, or turn out to be something else, in the middle of a handshake. Must not know HTTP: a ``TlsWire`` is used
+like any other wire. RFC 5246, RFC 8446.
 """
 
 from __future__ import annotations
@@ -10,16 +9,11 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 
-from pxenet.config import ConfigError, Settings
 from pxenet.model import Region
 from pxenet.server.http_socket import FileFaultError, GoneError, TcpWire
-
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!AESCCM:!PSK:!SRP"
-"""For TLS 1.2, the best first, which is the server's to choose; TLS 1.3 has its own list."""
 
 HANDSHAKE_S = 15.0
 """From the first wait for a client's hello to the end of the handshake; emulated firmware needs seconds for its arithmetic."""
@@ -29,68 +23,6 @@ _PIECE_BYTES = 256 << 10
 
 _LINGER_S, _LINGER_BYTES = 1.0, 64 << 10
 """How long, and over how much, a client that was refused may read why."""
-
-
-class _EncryptedKeyError(Exception):
-    """OpenSSL would ask for a password."""
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """The certificate of ``http.tls_cert``, ready to serve; None when there is none. Raises ConfigError when it cannot be used.
-
-    Reads the private key: to be called before privileges are dropped.
-    """
-    cert, key = settings.http.tls_cert, settings.http.tls_key
-    if cert is None or key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_ciphers(CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(cert, key, password=_no_password)
-    except (OSError, ValueError, _EncryptedKeyError) as error:
-        raise ConfigError([settings.problem(*_pair_problem(cert, key, error))]) from error
-    return context
-
-
-def _no_password() -> str:
-    """Without this, OpenSSL would ask on the terminal, and a service would hang there for ever."""
-    raise _EncryptedKeyError
-
-
-def _pair_problem(cert: Path, key: Path, error: Exception) -> tuple[str, str, str]:
-    """(configuration key, what is wrong, what would be right). OpenSSL does not say which of the two files it means."""
-    if isinstance(error, _EncryptedKeyError):
-        right = f"take the password off: openssl pkey -in {key} -out FILE, readable by root alone"
-        return "http.tls_key", f"{key} is encrypted, and nobody is there to type its password", right
-    for name, path in (("http.tls_cert", cert), ("http.tls_key", key)):
-        try:
-            path.read_bytes()
-        except OSError as unreadable:
-            return name, f"{path} cannot be read: {unreadable.strerror}", "name a PEM file that can be read"
-    reason = (getattr(error, "reason", "") or str(error)).lower().replace("_", " ")
-    if not _has_certificate(cert):
-        right = 'name a PEM file with "-----BEGIN CERTIFICATE-----", the server\'s own first, then those that signed it'
-        return "http.tls_cert", f"{cert} contains no certificate in PEM form", right
-    if "key values mismatch" in reason or "key type mismatch" in reason:
-        right = (
-            f"name the key that the certificate was made with (openssl pkey -pubout -in {key} prints its public half)"
-        )
-        return "http.tls_key", f"{key} is not the key of the certificate {cert}", right
-    if "too small" in reason or "too weak" in reason:
-        return "http.tls_cert", f"{cert} cannot be served: {reason}", "make one with a key of 2048 bits (RSA) or P-256"
-    right = 'name a PEM file with "-----BEGIN PRIVATE KEY-----"'
-    return "http.tls_key", f"{key} contains no private key in PEM form that fits ({reason or 'unreadable'})", right
-
-
-def _has_certificate(path: Path) -> bool:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 class HandshakeError(GoneError):

@@ -16,7 +16,7 @@ from pxenet.content.tree import Tree
 from pxenet.engine.http import Reply, Request
 from pxenet.events import Event
 from pxenet.model import Absent, Asker, Content, Role
-from pxenet.server.http import HttpLimits, HttpServer
+from pxenet.server.http import HttpLimits, HttpServer, Tls
 from pxenet.server.http_socket import ipv4_of
 
 LOOPBACK = 0x7F000001
@@ -82,11 +82,15 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    site: FakeSite, limits: HttpLimits | None = None, host: str = "127.0.0.1", drain: bool = True
+    site: FakeSite,
+    limits: HttpLimits | None = None,
+    host: str = "127.0.0.1",
+    drain: bool = True,
+    tls: Tls | None = None,
 ) -> AsyncIterator[Running]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family, backlog=200, dualstack_ipv6=host == "::") as listener:
-        server = HttpServer([listener], site, limits)
+        server = HttpServer([listener], site, limits, tls=tls)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run)
             yield Running(server, listener.getsockname()[1])
@@ -96,14 +100,14 @@ async def serving(
             nursery.cancel_scope.cancel()
 
 
-async def read_all(stream: trio.SocketStream) -> bytes:
+async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
     data = bytearray()
     async for piece in stream:
         data += piece
     return bytes(data)
 
 
-async def read_reply(stream: trio.SocketStream, *, body: bool = True) -> tuple[bytes, bytes]:
+async def read_reply(stream: trio.abc.ReceiveStream, *, body: bool = True) -> tuple[bytes, bytes]:
     """(head, body) of one reply on a connection that stays open; nothing beyond it may have arrived."""
     data = bytearray()
     while b"\r\n\r\n" not in data:
