@@ -6,6 +6,7 @@ import pytest
 from labkit import disk, efi
 
 BOOT, EFI = "@lab disk boot-sector", "@lab disk efi-program"
+SIZE = 1 << 20
 
 
 def test_the_boot_sector_points_at_its_text() -> None:
@@ -24,9 +25,9 @@ def test_a_text_too_long_for_the_sector_is_refused() -> None:
 
 def test_the_disk_names_one_efi_partition() -> None:
     """Type 0xEF, inside the disk, and the signature that firmware looks for."""
-    image = disk.image(BOOT, EFI)
+    image = disk.image(BOOT, disk.programs(EFI), SIZE)
     kind, first, count = struct.unpack_from("<4xB3xII", image, 446)
-    assert (kind, image[510:512], len(image)) == (0xEF, b"\x55\xaa", disk.IMAGE_SECTORS * disk.SECTOR)
+    assert (kind, image[510:512], len(image)) == (0xEF, b"\x55\xaa", SIZE)
     assert (first + count) * disk.SECTOR == len(image)
 
 
@@ -57,14 +58,15 @@ def _read(volume: bytes, path: str) -> bytes:
 @pytest.mark.parametrize("target", [efi.X64, efi.ARM64], ids=lambda t: t.file_name)
 def test_firmware_finds_its_program(target: efi.Target) -> None:
     """At the path that UEFI 2.10 §3.5.1.1 gives to removable media, whole."""
-    volume = disk.image(BOOT, EFI)[64 * disk.SECTOR :]
+    volume = disk.image(BOOT, disk.programs(EFI), SIZE)[64 * disk.SECTOR :]
     assert _read(volume, f"EFI/BOOT/{target.file_name}") == efi.program(EFI, target)
 
 
-def test_files_of_every_length_come_back() -> None:
-    """Chains of one and of many clusters, side by side."""
+@pytest.mark.parametrize("sectors", [500, 12000])
+def test_files_of_every_length_come_back(sectors: int) -> None:
+    """Chains of one and of many clusters, side by side, with clusters of one sector and of several."""
     files = {f"F{size}": bytes([size % 251]) * size for size in (0, 1, 511, 512, 513, 5000)}
-    volume = disk.fat12(files, 500)
+    volume = disk.fat12(files, sectors)
     assert {name: _read(volume, name) for name in files} == files
 
 

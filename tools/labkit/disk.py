@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from labkit import efi
 
 SECTOR = 512
-IMAGE_SECTORS = 2048  # 1 MiB: room enough, and the payload copies it in no time
 _PARTITION_AT = 64
-_FAT_SECTORS = 6
+_FAT_SECTORS = 12  # for the 4084 clusters that FAT12 can have
+_MAX_CLUSTERS = 4084
 _ROOT_ENTRIES = 64
 _TYPE_ESP = 0xEF
 
@@ -54,16 +54,20 @@ def boot_sector(text: str) -> bytes:
     return code.ljust(446, b"\0")
 
 
-def image(boot_text: str, efi_text: str) -> bytes:
-    """A disk of ``IMAGE_SECTORS`` sectors that prints ``boot_text`` under BIOS and ``efi_text`` under UEFI (x64 and arm64)."""
-    programs = {t.file_name: efi.program(efi_text, t) for t in (efi.X64, efi.ARM64)}
-    partition = fat12({f"EFI/BOOT/{name}": data for name, data in programs.items()}, IMAGE_SECTORS - _PARTITION_AT)
+def image(boot_text: str, files: Mapping[str, bytes], size_bytes: int) -> bytes:
+    """A disk whose boot sector prints ``boot_text`` and whose EFI system partition holds ``files``."""
+    partition = fat12(files, size_bytes // SECTOR - _PARTITION_AT)
     # cylinders, heads and sectors as "beyond what they can say": everybody reads the two sector numbers
     entry = struct.pack(
         "<B3sB3sII", 0x80, b"\xfe\xff\xff", _TYPE_ESP, b"\xfe\xff\xff", _PARTITION_AT, len(partition) // SECTOR
     )
     record = boot_sector(boot_text) + entry + bytes(48) + b"\x55\xaa"
     return record.ljust(_PARTITION_AT * SECTOR, b"\0") + partition
+
+
+def programs(text: str) -> dict[str, bytes]:
+    """Files for an EFI system partition: where firmware looks by itself, a program for x64 and for arm64 that prints ``text``."""
+    return {f"EFI/BOOT/{target.file_name}": efi.program(text, target) for target in (efi.X64, efi.ARM64)}
 
 
 @dataclass(slots=True)
@@ -73,7 +77,7 @@ class _Directory:
 
 
 def fat12(files: Mapping[str, bytes], sectors: int) -> bytes:
-    """A FAT12 volume with ``files`` (paths of upper-case 8.3 names). One sector per cluster, every file in one piece.
+    """A FAT12 volume with ``files`` (paths of upper-case 8.3 names), every file in one piece.
 
     Raises ValueError when they do not fit.
     """
@@ -94,6 +98,10 @@ class _Volume:
 
     def __init__(self, sectors: int) -> None:
         self.sectors = sectors
+        self.per_cluster = 1
+        while sectors // self.per_cluster > _MAX_CLUSTERS:
+            self.per_cluster *= 2
+        self.cluster_bytes = self.per_cluster * SECTOR
         self.root = b""
         self.table = [0xFF8, 0xFFF]  # entries 0 and 1 name the medium
         self.data = bytearray()
@@ -115,13 +123,13 @@ class _Volume:
 
     def reserve(self, size: int) -> int:
         first = len(self.table)
-        count = max(1, -(-size // SECTOR))
+        count = max(1, -(-size // self.cluster_bytes))
         self.table += [*range(first + 1, first + count), 0xFFF]
-        self.data += bytes(count * SECTOR)
+        self.data += bytes(count * self.cluster_bytes)
         return first
 
     def put(self, first: int, data: bytes) -> None:
-        at = (first - 2) * SECTOR
+        at = (first - 2) * self.cluster_bytes
         self.data[at : at + len(data)] = data
 
     def serialize(self) -> bytes:
@@ -129,7 +137,7 @@ class _Volume:
         # sectors per table, geometry, hidden sectors, (32-bit sectors), drive, 0x29, serial, label, type
         head = struct.pack(
             "<3s8sHBHBHHBHHHIIBBBI11s8s",
-            b"\xeb\x3c\x90", b"PXENET  ", SECTOR, 1, 1, 2, _ROOT_ENTRIES, self.sectors, 0xF8,
+            b"\xeb\x3c\x90", b"PXENET  ", SECTOR, self.per_cluster, 1, 2, _ROOT_ENTRIES, self.sectors, 0xF8,
             _FAT_SECTORS, 63, 255, _PARTITION_AT, 0, 0x80, 0, 0x29, 0x0B007ED, b"PXENET LAB ", b"FAT12   ",
         )  # fmt: skip
         boot = head.ljust(SECTOR - 2, b"\0") + b"\x55\xaa"

@@ -17,7 +17,7 @@ from pathlib import Path
 from labkit import marks
 from labkit.wire import Namespace
 
-DISK_BYTES = 4 << 20
+DISK_BYTES = 8 << 20
 
 
 class Firmware(enum.Enum):

@@ -44,7 +44,7 @@ _LOADER: dict[str, dict[str, str]] = {
         "/usr/lib/syslinux/modules/bios/ldlinux.c32": "syslinux-common",
     },
     "grub": _GRUB,
-    "shim": {"/usr/lib/shim/shimx64.efi.signed": "shim-signed", **_GRUB},
+    "shim": {str(payload.SHIM): "shim-signed", str(payload.DISK_GRUB): "grub-efi-amd64-signed", **_GRUB},
     "ipxe": {"/usr/lib/ipxe/ipxe.efi": "ipxe"},
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from labkit.marks import mark
 
 INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")
 BUSYBOX = Path("/bin/busybox")
+SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
+DISK_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 
 # What the machines have: virtio or Intel network cards, and a USB disk (the installer's root brings no other disk's driver)
 _WANTED_MODULES = ("virtio_pci", "virtio_net", "e1000", "xhci_pci", "usb_storage", "sd_mod")
@@ -31,8 +33,8 @@ reboot
 
 %post
 # copy the disk, then report
-wget -q -O /disk.img {{ urls.source }}/disk.img
-cat /disk.img >/dev/sda
+wget -q -O /image {{ urls.source }}/{{ vars.disk | default("disk.img") }}
+cat /image >/dev/sda
 sync
 wget -q -O /dev/null {{ urls.installed }}
 %end
@@ -46,22 +48,40 @@ class Payload:
     directory: Path
     kernel: str = "linux"
     initrd: str = "initrd.gz"
-    disk: str = "disk.img"
     answer: str = "ks.cfg.j2"
 
 
-def build(directory: Path) -> Payload:
-    """Put kernel, initrd, disk image and kickstart template into ``directory``, which is made when missing.
+def build(directory: Path, disks: Iterable[str] = ("disk.img",)) -> Payload:
+    """Put kernel, initrd, disk images and kickstart template into ``directory``, which is made when missing.
 
-    Raises FileNotFoundError when a Debian package is missing (``labkit.packages`` says which).
+    ``disks`` are keys of :data:`DISKS`. Raises FileNotFoundError when a Debian package is missing (``labkit.packages`` says which).
     """
     directory.mkdir(parents=True, exist_ok=True)
     payload = Payload(directory)
     (directory / payload.kernel).write_bytes((INSTALLER / "linux").read_bytes())
     (directory / payload.initrd).write_bytes(_initrd((INSTALLER / "initrd.gz").read_bytes(), BUSYBOX.read_bytes()))
-    (directory / payload.disk).write_bytes(disk.image(mark("disk", "boot-sector"), mark("disk", "efi-program")))
+    for name in disks:
+        (directory / name).write_bytes(DISKS[name]())
     (directory / payload.answer).write_text(KICKSTART)
     return payload
+
+
+def _own_disk() -> bytes:
+    return disk.image(mark("disk", "boot-sector"), disk.programs(mark("disk", "efi-program")), 1 << 20)
+
+
+def _signed_disk() -> bytes:
+    """As a distribution leaves it for Secure Boot, which refuses the lab's own program: shim, and a GRUB that prints the mark."""
+    files = {
+        "EFI/DEBIAN/SHIMX64.EFI": SHIM.read_bytes(),
+        "EFI/DEBIAN/GRUBX64.EFI": DISK_GRUB.read_bytes(),
+        "EFI/DEBIAN/GRUB.CFG": f'echo "{mark("disk", "signed-grub")}"\nhalt\n'.encode(),
+    }
+    return disk.image(mark("disk", "boot-sector"), files, 6 << 20)
+
+
+DISKS: Mapping[str, Callable[[], bytes]] = {"disk.img": _own_disk, "signed.img": _signed_disk}
+"""What a machine may install, by the file's name."""
 
 
 def _initrd(installer: bytes, busybox: bytes) -> bytes:

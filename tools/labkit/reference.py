@@ -29,7 +29,7 @@ _LOADERS = {
 }
 _FIRST_FILE = {"pxelinux": "pxelinux.0", "grub": "grubx64.efi", "shim": "shimx64.efi", "ipxe": "ipxe.efi"}
 
-_GRUB_PROGRAM = "/EFI/BOOT/BOOTX64.EFI"
+_EFI_PROGRAMS = ("/EFI/debian/shimx64.efi", "/EFI/BOOT/BOOTX64.EFI")
 # For each loader: the file it reads, the text that installs, the text that boots the disk
 _TEXTS = {
     "pxelinux": (
@@ -40,7 +40,9 @@ _TEXTS = {
     "grub": (
         "grub/{mac}.cfg",
         "linux /linux {args} BOOTIF=01-{dashes}\ninitrd /initrd.gz\nboot\n",
-        f"search --no-floppy --set=root --file {_GRUB_PROGRAM}\nchainloader {_GRUB_PROGRAM}\nboot\n",
+        "".join(
+            f"if search --no-floppy --set=root --file {p}; then chainloader {p}; boot; fi\n" for p in _EFI_PROGRAMS
+        ),
     ),
     "ipxe": (
         "{name}.ipxe",
@@ -69,6 +71,7 @@ def _kickstart(scenario: Scenario, template: str, server: str) -> str:
     values = {
         "host.name": scenario.name,
         "profile.name": "tiny",
+        'vars.disk | default("disk.img")': scenario.disk,
         "urls.source": f"http://{server}",
         "urls.installed": f"http://{server}/installed/{scenario.name}",
     }
@@ -87,7 +90,7 @@ class ReferenceServer:
         for name, source in _LOADERS.items():
             if Path(source).exists():
                 (root / name).symlink_to(source)
-        for name in (payload.kernel, payload.initrd, payload.disk):
+        for name in {payload.kernel, payload.initrd, *(s.disk for s in scenarios)}:
             (root / name).symlink_to(payload.directory / name)
         template = (payload.directory / payload.answer).read_text()
         for scenario in scenarios:

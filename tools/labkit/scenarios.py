@@ -37,10 +37,22 @@ class Scenario:
         return f"52:54:00:77:00:{self.number:02x}"
 
     @property
+    def disk(self) -> str:
+        """The image it installs, a key of ``payload.DISKS``."""
+        return "signed.img" if self.firmware is Firmware.SECURE else "disk.img"
+
+    @property
     def disk_mark(self) -> str:
         """What the disk says when this firmware starts it."""
-        return "boot-sector" if self.firmware is Firmware.BIOS else "efi-program"
+        return _DISK_MARKS[self.firmware]
 
+
+_DISK_MARKS = {
+    Firmware.BIOS: "boot-sector",
+    Firmware.UEFI: "efi-program",
+    Firmware.UEFI_HTTP: "efi-program",
+    Firmware.SECURE: "signed-grub",
+}
 
 SCENARIOS = (
     Scenario("bios", 1, Firmware.BIOS, "pxelinux", False, "SeaBIOS and iPXE ROM, pxelinux, kernel by TFTP"),
