@@ -22,11 +22,12 @@ from urllib.parse import urlsplit
 import firmware_rules as firmware
 import http_rules
 from rack_scene import NEIGHBOUR, SERVER, Exchange, RackScene
-from tftp_harness import EDK2, GRUB, IPXE, NEVER, PXELINUX, Client, Personality
+from tftp_harness import EDK2, GRUB, IPXE, PXELINUX, Client, Personality
 
 from pxenet.capture import dissect
 from pxenet.capture.dissect import Boot, DhcpStep
 from pxenet.engine.dhcp.client import boot_client
+from pxenet.engine.surface import NEVER
 from pxenet.model import BootClient, ClientKind
 from pxenet.net.datagram import pack_peer
 from pxenet.wire.dhcp import parse

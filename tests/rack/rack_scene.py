@@ -256,7 +256,7 @@ class RackScene:
         if not offered:
             return Exchange(serialize(discover), offers, None)
         server = OTHER_SERVER if address else SERVER
-        choice = {OptionCode.REQUESTED_ADDRESS: offered, OptionCode.SERVER_ID: server}
+        choice: dict[int, object] = {OptionCode.REQUESTED_ADDRESS: offered, OptionCode.SERVER_ID: server}
         request = dhcp_scene.message(MessageType.REQUEST, mac, {**(options or {}), **choice})
         return Exchange(serialize(discover), offers, next(iter(self.dhcp(request)), None))
 

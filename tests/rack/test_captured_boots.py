@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from boot_models import CAPTURES, LocalDisk, Machine, Started, captured, recorded
-from rack_scene import INITRD, KERNEL, NEIGHBOUR, NEIGHBOUR_MAC, RackScene, host_text, make_files, site
+from rack_scene import INITRD, KERNEL, NEIGHBOUR, NEIGHBOUR_MAC, RackScene, host_text, site
 from tftp_harness import Weather
 
 from pxenet.boot.policy import Action
@@ -71,7 +71,6 @@ class Case:
 
 def set_up(base: Path, name: str, loader: str, weather: Weather | None = None) -> Case:
     """The captured server's choice of an address is a reservation, so that the captured REQUESTs are right word for word."""
-    make_files(base)
     boot = captured(name)
     wanted = [step.message.options.address(OptionCode.REQUESTED_ADDRESS) for step in boot.dhcp]
     address = 0 if name == "proxy-bios-kea" else next(filter(None, wanted))
@@ -121,9 +120,9 @@ def story(machine: Machine) -> list[InstallState]:
 
 
 @pytest.mark.parametrize(("name", "loader"), CASES)
-def test_from_power_on_to_installed_and_then_the_local_disk(tmp_path: Path, name: str, loader: str) -> None:
+def test_from_power_on_to_installed_and_then_the_local_disk(base: Path, name: str, loader: str) -> None:
     """The whole life of a machine: installed by its first boot, and its second one ends at its own disk."""
-    case = set_up(tmp_path, name, loader)
+    case = set_up(base, name, loader)
     scene, host = case.scene, case.scene.host("machine")
     first = case.machine()
     url = install(case, first)
@@ -144,21 +143,21 @@ def test_from_power_on_to_installed_and_then_the_local_disk(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_on_a_bad_network(tmp_path: Path, name: str) -> None:
+def test_on_a_bad_network(base: Path, name: str) -> None:
     """Two packets in a hundred are lost each way and two come twice: the same outcome, only later."""
-    case = set_up(tmp_path, name, OF_THE_CAPTURE[name], Weather(loss=0.02, duplicate=0.02, delay_s=(0.0005, 0.002)))
+    case = set_up(base, name, OF_THE_CAPTURE[name], Weather(loss=0.02, duplicate=0.02, delay_s=(0.0005, 0.002)))
     install(case, case.machine())
     case.scene.now += 3600
     assert LocalDisk() == case.machine().power_on()
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_an_installed_machine_boots_its_disk_at_once(tmp_path: Path, name: str) -> None:
+def test_an_installed_machine_boots_its_disk_at_once(base: Path, name: str) -> None:
     """As bios-pxelinux-localboot shows it: nothing is asked for after the text. So it is after a restart of the server."""
-    case = set_up(tmp_path, name, OF_THE_CAPTURE[name])
+    case = set_up(base, name, OF_THE_CAPTURE[name])
     scene = case.scene
     scene.store.commit([InstallRecord(scene.host("machine").key, S.INSTALLED)])
-    again = RackScene(tmp_path, case.text, store=scene.store)
+    again = RackScene(base, case.text, store=scene.store)
     machine = Machine(again, case.boot, case.machine().second)
     assert LocalDisk() == machine.power_on()
     assert machine.text
@@ -167,9 +166,9 @@ def test_an_installed_machine_boots_its_disk_at_once(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_a_neighbour_gets_nothing_of_it(tmp_path: Path, name: str) -> None:
+def test_a_neighbour_gets_nothing_of_it(base: Path, name: str) -> None:
     """Another machine, known by its own lease (or overheard REQUEST), asks by every name that is this machine's, in mid-boot."""
-    case = set_up(tmp_path, name, OF_THE_CAPTURE[name])
+    case = set_up(base, name, OF_THE_CAPTURE[name])
     scene, machine = case.scene, case.machine()
     token = scene.rack.installs.token(scene.host("machine").key)
     mac = mac_dashes(case.boot.hardware)
@@ -210,12 +209,12 @@ def http_body(scene: RackScene, path: str) -> str:
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_every_captured_request(tmp_path: Path, name: str) -> None:
+def test_every_captured_request(base: Path, name: str) -> None:
     """Each captured RRQ with its own options, its name put where our tree has that file: it is read whole, or refused at once.
 
     A captured name that is not there (a list of GRUB's, a shortened address of PXELINUX's) is an ERROR 1 of ours too.
     """
-    case = set_up(tmp_path, name, OF_THE_CAPTURE[name])
+    case = set_up(base, name, OF_THE_CAPTURE[name])
     machine = case.machine()
     assert isinstance(machine.power_on(), Started)
     scene, host = case.scene, case.scene.host("machine")
