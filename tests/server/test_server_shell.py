@@ -1,0 +1,328 @@
+"""The datagram shell does what an engine says, all of it and nothing else. The engine is a fake that says what the test wants."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import trio
+
+from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Output, Upload, Want
+from pxenet.events import Event
+from pxenet.model import Absent, Change, Content, InstallRecord, InstallState, Missing, Region, Verdict
+from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
+from pxenet.net.udp import UdpSocket
+from pxenet.server.commit import Committer
+from pxenet.server.datagrams import Shell
+
+LOOPBACK = 0x7F000001
+CHANGE = InstallRecord("m", InstallState.NEW)
+
+
+@dataclass
+class FakeEngine:
+    """Says in turn what is in ``script``; writes down what it is asked."""
+
+    script: deque[Output] = field(default_factory=deque)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+    due_at: float = NEVER
+    under_way: int = 0
+    heard: trio.Event = field(default_factory=trio.Event)
+
+    def _say(self, *asked: object) -> Output:
+        self.asked.append(asked)
+        self.heard.set()
+        return self.script.popleft() if self.script else Output()
+
+    def receive(self, batch: Sequence[Datagram], now: float) -> Output:
+        return self._say("receive", *(datagram.data for datagram in batch))
+
+    def provide(self, want: int, answer: Content | Absent, now: float) -> Output:
+        return self._say("provide", want, answer.name if isinstance(answer, Content) else answer.missing)
+
+    def unreadable(self, want: int, detail: str, now: float) -> Output:
+        return self._say("unreadable", want)
+
+    def committed(self, commit: int, verdict: Verdict, now: float) -> Output:
+        return self._say("committed", commit, verdict)
+
+    def uploaded(self, upload: int, refused: Absent | None, now: float) -> Output:
+        return self._say("uploaded", upload, refused)
+
+    def tick(self, now: float) -> Output:
+        self.due_at = NEVER
+        return self._say("tick", now)
+
+    def deadline(self) -> float:
+        return self.due_at
+
+    def retire(self) -> None:
+        self.asked.append(("retire",))
+
+    def busy(self) -> bool:
+        return self.under_way > 0
+
+
+@dataclass
+class FakeRack:
+    """A tree of a few contents; what it absorbs may want to become durable."""
+
+    contents: dict[str, Content] = field(default_factory=dict)
+    absorbed: list[Output] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    fates: list[tuple[Change, Verdict]] = field(default_factory=list)
+
+    def find(self, want: Want) -> Content | Absent:
+        return self.contents.get(want.path) or Absent(Missing.NOT_FOUND)
+
+    def accept(self, upload: Upload) -> Absent | None:
+        return None if upload.data else Absent(Missing.DENIED)
+
+    def absorb(self, output: Output) -> list[Change]:
+        self.absorbed.append(output)
+        return self.changes if output.delivered else []
+
+    def committed(self, changes: Sequence[Change], verdict: Verdict) -> None:
+        self.fates += [(change, verdict) for change in changes]
+
+
+@dataclass
+class FakeStore:
+    verdict: Verdict = Verdict.DURABLE
+    batches: list[list[Change]] = field(default_factory=list)
+
+    def commit(self, batch: Sequence[Change]) -> list[Verdict]:
+        self.batches.append(list(batch))
+        return [self.verdict] * len(batch)
+
+
+@dataclass
+class FakeLink:
+    """Raw frames, or their refusal."""
+
+    works: bool
+    frames: list[bytes | None] = field(default_factory=list)
+
+    def send(self, send: Send) -> bool:
+        self.frames.append(send.hardware)
+        return self.works
+
+
+@dataclass
+class FakeSocket:
+    """A port that writes down what leaves by it."""
+
+    port: int
+    interface: int = 0
+    sent: list[tuple[int, int, bytes]] = field(default_factory=list)
+    works: bool = True
+
+    def send(self, send: Send) -> bool:
+        return self.send_parts(send.parts, send.to, send.source, send.interface)
+
+    def send_parts(self, parts: Sequence[bytes | memoryview], to: bytes, source: int, interface: int) -> bool:
+        self.sent.append((peer_address(to), peer_port(to), b"".join(parts)))
+        return self.works
+
+
+class Stage:
+    """A shell with fakes all around."""
+
+    def __init__(self, *sockets: FakeSocket, link: FakeLink | None = None, store: FakeStore | None = None) -> None:
+        self.engine, self.rack, self.store = FakeEngine(), FakeRack(), store or FakeStore()
+        self.committer = Committer(self.store)  # type: ignore[arg-type]
+        self.now = 100.0
+        self.shell = Shell(
+            self.engine,
+            sockets,  # type: ignore[arg-type]
+            self.rack,  # type: ignore[arg-type]
+            self.committer,
+            lambda: self.now,
+            link,  # type: ignore[arg-type]
+        )
+
+
+def to_client(hardware: bytes | None = None, port: int = 67, interface: int = 3) -> Send:
+    return Send(pack_peer(0x0A000005, 68), (b"off", b"er"), LOOPBACK, port, interface, hardware)
+
+
+@pytest.mark.parametrize(
+    ("link", "frames", "sent"),
+    [
+        pytest.param(FakeLink(works=True), 1, [], id="frame"),
+        pytest.param(FakeLink(works=False), 0, [(BROADCAST, 68, b"offer")], id="frame refused"),
+        pytest.param(None, 0, [(BROADCAST, 68, b"offer")], id="no frames"),
+    ],
+)
+def test_a_client_without_address(link: FakeLink | None, frames: int, sent: list[tuple[int, int, bytes]]) -> None:
+    """A raw frame where that is possible, else a broadcast to the same port, which RFC 2131 §4.1 allows."""
+    port = FakeSocket(67)
+    stage = Stage(port, link=link)
+    stage.shell.obey(Output(sends=[to_client(b"\2\0\0\0\0\1")]))
+    assert (frames, sent) == (stage.shell.statistics.frames, port.sent)
+
+
+def test_a_reply_leaves_by_its_port_and_interface() -> None:
+    """Each interface has its own socket for port 67; an interface without one (a relay's way back) takes the first of that port."""
+    ports = [FakeSocket(67, 2), FakeSocket(67, 3), FakeSocket(4011, 2), FakeSocket(4011, 3)]
+    stage = Stage(*ports)
+    stage.shell.obey(Output(sends=[to_client(interface=3), to_client(port=4011, interface=2), to_client(interface=9)]))
+    assert [1, 1, 1, 0] == [len(port.sent) for port in ports]
+
+
+def test_a_datagram_that_the_kernel_refuses_is_counted() -> None:
+    """To the peer it is a lost packet; the server goes on."""
+    stage = Stage(FakeSocket(67, works=False))
+    stage.shell.obey(Output(sends=[to_client()]))
+    assert 1 == stage.shell.statistics.unsent
+
+
+def memory(name: str, data: bytes) -> Content:
+    return Content(name, (data,), len(data), 0, '"1"')
+
+
+def test_wants_are_answered_until_nothing_is_wanted() -> None:
+    """The answer to a want may lead to the next one: all are asked of the rack, in one go."""
+    stage = Stage(FakeSocket(69))
+    stage.rack.contents["a"] = memory("a", b"x")
+    peer = pack_peer(LOOPBACK, 2070)
+    stage.engine.script.extend([Output(wants=[Want(2, "b", peer)]), Output(uploads=[Upload(3, "c", b"data", peer)])])
+    stage.shell.obey(Output(wants=[Want(1, "a", peer)]))
+    assert [("provide", 1, "a"), ("provide", 2, Missing.NOT_FOUND), ("uploaded", 3, None)] == stage.engine.asked
+
+
+def test_blocks_leave_as_datagrams() -> None:
+    """A window of three blocks, the last one short, with their numbers in front."""
+    port = FakeSocket(4000)
+    blocks = Blocks(pack_peer(LOOPBACK, 2070), memory("f", b"abcdefg"), 3, 1, 3, port=4000)
+    Stage(port).shell.obey(Output(sends=[blocks]))
+    assert [b"\0\3\0\1abc", b"\0\3\0\2def", b"\0\3\0\3g"] == [data for _, _, data in port.sent]
+
+
+@dataclass
+class OpenFile:
+    fd: int
+
+
+def test_content_that_shrank(tmp_path: Path) -> None:
+    """The engine is told which want it was; what it says to that is obeyed too."""
+    path = tmp_path / "f"
+    path.write_bytes(b"ab")
+    port = FakeSocket(4000)
+    stage = Stage(port)
+    stage.engine.script.append(Output(sends=[Send(pack_peer(LOOPBACK, 2070), (b"\0\5",), port=4000)]))
+    with path.open("rb") as file:
+        content = Content("f", (Region(OpenFile(file.fileno()), 0, 600),), 600, 0, '"1"')
+        stage.shell.obey(Output(sends=[Blocks(pack_peer(LOOPBACK, 2070), content, 512, 1, 2, port=4000, want=7)]))
+    assert [("unreadable", 7)] == stage.engine.asked
+    assert b"\0\5" == port.sent[-1][2]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DURABLE, Verdict.FAILED])
+async def test_commits_are_told_with_their_verdict(verdict: Verdict) -> None:
+    """An engine that asked hears it, and its answer leaves only then; what the rack wanted kept goes to the rack; id 0 to nobody."""
+    port = FakeSocket(67)
+    stage = Stage(port, store=FakeStore(verdict))
+    stage.rack.changes = [CHANGE]
+    peer = pack_peer(LOOPBACK, 2070)
+    stage.engine.script.append(Output(sends=[to_client()]))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.committer.run)
+        stage.shell.obey(
+            Output(
+                commits=[Commit((CHANGE,), 5), Commit((CHANGE,))], delivered=[Delivered(memory("f", b""), peer, 0.1)]
+            )
+        )
+        assert [] == port.sent
+        stage.committer.close()
+    assert [("committed", 5, verdict)] == stage.engine.asked
+    assert [(CHANGE, verdict)] == stage.rack.fates
+    assert 1 == len(port.sent)
+    assert 3 == sum(map(len, stage.store.batches))
+
+
+@pytest.fixture
+def udp() -> Iterator[UdpSocket]:
+    made = UdpSocket(0, "127.0.0.1")
+    yield made
+    made.close()
+
+
+def timed(udp: UdpSocket) -> Stage:
+    """A shell on a real socket and trio's clock, which the test may advance by itself."""
+    stage = Stage()
+    stage.shell = Shell(
+        stage.engine,
+        [udp],
+        stage.rack,  # type: ignore[arg-type]
+        stage.committer,
+        trio.current_time,
+    )
+    return stage
+
+
+async def test_deadlines(udp: UdpSocket, autojump_clock: trio.testing.MockClock) -> None:
+    """The engine is woken at its deadline, at an earlier one that appears meanwhile, and not at all while there is none."""
+    stage = timed(udp)
+    stage.engine.due_at = start = trio.current_time() + 10
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stage.shell.run)
+        await trio.sleep(5)
+        assert [] == stage.engine.asked
+        stage.engine.due_at = earlier = trio.current_time() + 1
+        stage.shell.obey(Output())
+        await trio.sleep(1000)
+        ((_, at),) = stage.engine.asked
+        assert earlier <= float(str(at)) < start
+        stage.engine.due_at = trio.current_time()  # overdue already
+        stage.shell.obey(Output())
+        await trio.sleep(1000)
+        assert 2 == len(stage.engine.asked)
+        nursery.cancel_scope.cancel()
+
+
+async def test_datagrams_reach_the_engine(udp: UdpSocket) -> None:
+    """What arrives on the socket is handed over, and events go to the rack."""
+    stage = timed(udp)
+    event = Event("dhcp.inform")
+    stage.engine.script.append(Output(events=[event]))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stage.shell.run)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, trio.fail_after(5):
+            client.sendto(b"hello", ("127.0.0.1", udp.port))
+            await stage.engine.heard.wait()
+        nursery.cancel_scope.cancel()
+    assert [("receive", b"hello")] == stage.engine.asked
+    assert [event] == stage.rack.absorbed[0].events
+
+
+async def test_an_exception_of_the_engine_stops_the_shell(udp: UdpSocket) -> None:
+    """A broken invariant is ours: it must be seen, not served on."""
+    stage = timed(udp)
+    stage.engine.receive = lambda batch, now: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    with pytest.raises(ExceptionGroup) as raised:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stage.shell.run)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(b"hello", ("127.0.0.1", udp.port))
+            await trio.sleep(5)
+    assert raised.group_contains(ZeroDivisionError)
+
+
+async def test_draining_waits_for_what_is_under_way() -> None:
+    """The engine is retired at once; drained when it is not busy any more."""
+    stage = Stage(FakeSocket(69))
+    stage.engine.under_way = 1
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.shell.drain)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [("retire",)] == stage.engine.asked
+        stage.shell.obey(Output())
+        await trio.testing.wait_all_tasks_blocked()
+        assert 1 == len(nursery.child_tasks)
+        stage.engine.under_way = 0
+        stage.shell.obey(Output())
