@@ -1,0 +1,511 @@
+"""The rack as a whole: who asks, what unknown machines get, how often a machine is tried, what is promised when the disk fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import dhcp_scene
+import firmware_rules as firmware
+import pytest
+from rack_scene import (
+    NEIGHBOUR,
+    NEIGHBOUR_MAC,
+    OTHER_SERVER,
+    SERVER,
+    RackScene,
+    host_text,
+    site,
+)
+from tftp_harness import PXELINUX, Client
+
+from pxenet.boot.policy import Action
+from pxenet.config import from_text
+from pxenet.engine.access import BY_DHCP, BY_LEASE, BY_NEIGHBOUR
+from pxenet.model import InstallState, LeaseState
+from pxenet.net.datagram import Interface, pack_peer
+from pxenet.rack import Rack
+from pxenet.rack.offering import FIRMWARE, offerings
+from pxenet.rack.preview import preview
+from pxenet.store.memory import MemoryStore
+from pxenet.wire.dhcp import parse
+from pxenet.wire.iana import MessageType, OptionCode
+from pxenet.wire.text import parse_address, parse_mac
+
+MAC, ADDRESS = parse_mac("52:54:00:77:00:01"), parse_address("10.77.0.11")
+STRANGER_MAC = parse_mac("52:54:00:aa:aa:aa")
+UUID = "00112233-4455-6677-8899-aabbccddeeff"
+BIOS: Mapping[int, object] = {OptionCode.VENDOR_CLASS: dhcp_scene.BIOS_CLASS, OptionCode.ARCHITECTURE: (0,)}
+MACHINE = host_text("machine", MAC, "alma9", ADDRESS)
+S = InstallState
+
+
+def boot_class(arch: int) -> dict[int, object]:
+    """The options by which firmware of this architecture says what it is."""
+    kind = "HTTPClient" if arch in (16, 19) else "PXEClient"
+    return {
+        OptionCode.VENDOR_CLASS: f"{kind}:Arch:{arch:05}:UNDI:003016",
+        OptionCode.ARCHITECTURE: (arch,),
+    }
+
+
+def token(scene: RackScene, name: str = "machine") -> str:
+    """The host's secret name."""
+    return scene.rack.installs.token(scene.host(name).key)
+
+
+def read(scene: RackScene, path: str, address: int) -> Client:
+    """By TFTP, as pxelinux does."""
+    return scene.read(Client(PXELINUX, path, pack_peer(address, 49152)))
+
+
+def start_installer(scene: RackScene, mac: bytes = MAC) -> int:
+    """Power-on to the kernel, with pxelinux; the machine's address."""
+    ack = scene.exchange(mac, BIOS).ack
+    assert ack is not None
+    loads = firmware.pxelinux(ack)
+    address = parse(ack).yiaddr
+    text = read(scene, "bios/pxelinux.cfg/01-" + mac.hex("-"), address).data.decode()
+    for name in (loads.name, *re.findall(r"LINUX ::(\S+)", text)):
+        assert read(scene, name, address).error is None
+    return address
+
+
+# -- who asks ----------------------------------------------------------------------------------------------------------------
+
+
+def test_by_its_lease(base: Path) -> None:
+    """A generic name is rendered for the machine that has the lease of the address."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.exchange(MAC, BIOS)
+    assert BY_LEASE == scene.rack.asker(ADDRESS).evidence
+    assert token(scene) in scene.get("/boot.ipxe", ADDRESS).body.decode()
+
+
+def test_by_what_it_said_to_another_server(base: Path) -> None:
+    """ProxyDHCP: the overheard REQUEST names the address that it is about to have."""
+    scene = RackScene(base, site(mode="proxy", more=MACHINE))
+    (offer,) = scene.exchange(MAC, BIOS, address=ADDRESS).offers
+    assert 0 == parse(offer).yiaddr
+    assert BY_DHCP == scene.rack.asker(ADDRESS).evidence
+    assert token(scene) in scene.get("/boot.ipxe", ADDRESS).body.decode()
+    assert S.OFFERED is scene.state("machine")
+
+
+def test_by_the_neighbour_table(base: Path) -> None:
+    """An address that no DHCP of ours has seen."""
+    scene = RackScene(base, site(mode="proxy", more=MACHINE), neighbour={ADDRESS: MAC}.get)
+    assert BY_NEIGHBOUR == scene.rack.asker(ADDRESS).evidence
+    assert token(scene) in scene.get("/boot.ipxe", ADDRESS).body.decode()
+
+
+def test_our_lease_says_more_than_the_neighbour_table(base: Path) -> None:
+    """A machine that answers ARP for another one's address gets that one's text at most, never an answer file by mistake."""
+    scene = RackScene(base, site(more=MACHINE), neighbour={ADDRESS: NEIGHBOUR_MAC}.get)
+    scene.exchange(MAC, BIOS)
+    text = scene.get("/boot.ipxe", ADDRESS).body.decode()
+    assert token(scene) in text
+    assert token(scene, "neighbour") not in text
+
+
+def test_two_that_claim_one_address_are_nobody(base: Path) -> None:
+    """Ambiguous means unknown: no text, and whoever of the two has the token is not refused."""
+    scene = RackScene(base, site(mode="proxy", more=MACHINE))
+    for mac in (MAC, NEIGHBOUR_MAC):
+        scene.exchange(mac, BIOS, address=ADDRESS)
+        scene.now += 10
+    asker = scene.rack.asker(ADDRESS)
+    assert (None, "") == (asker.host, asker.evidence)
+    assert 404 == scene.get("/boot.ipxe", ADDRESS).status
+    assert 200 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", ADDRESS).status
+
+
+def test_a_token_is_enough_from_an_address_that_is_nobodys(base: Path) -> None:
+    """A machine whose installer has an address from elsewhere; the state follows the token."""
+    scene = RackScene(base, site(more=MACHINE))
+    assert 200 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", parse_address("192.0.2.7")).status
+    assert S.ANSWERED is scene.state("machine")
+
+
+@pytest.mark.parametrize("wrong", ["0" * 32, "", "x", "../answer"])
+def test_without_a_token_there_is_no_answer_file(base: Path, wrong: str) -> None:
+    """Not even from the machine's own address; a missing one is not found or denied, never a listing."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.exchange(MAC, BIOS)
+    for path in (f"/answer/{wrong}/alma9/ks.cfg", f"/answer/{wrong}", "/answer/"):
+        answer = scene.get(path, ADDRESS)
+        assert answer.status in (403, 404)
+        assert b"secret" not in answer.body
+    assert S.OFFERED is scene.state("machine")
+
+
+def test_part_of_an_answer_file_proves_nothing(base: Path) -> None:
+    """Only a file that was read whole moves the state: not HEAD, not a range, not a transfer that was ended."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.exchange(MAC, BIOS)
+    path = f"/answer/{token(scene)}/alma9/ks.cfg"
+    assert 200 == scene.get(path, ADDRESS, "HEAD").status
+    head = f"GET {path} HTTP/1.1\r\nHost: 10.77.0.1\r\nRange: bytes=0-3\r\n\r\n".encode()
+    assert 206 == scene.http(head, ADDRESS).status
+    assert S.OFFERED is scene.state("machine")
+
+
+# -- machines that nobody named -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unknown", "action", "words"),
+    [
+        ("ignore", Action.NONE, []),
+        ("local", Action.LOCAL, ["LOCALBOOT 0"]),
+        ("menu", Action.MENU, ["UI menu.c32", "LABEL alma9", "LABEL debian12", "LABEL local"]),
+        ("alma9", Action.INSTALL, ["LINUX ::profile/alma9/images/pxeboot/vmlinuz", "inst.ks="]),
+    ],
+)
+def test_unknown_machines(base: Path, unknown: str, action: Action, words: list[str]) -> None:
+    """Each gets an address; what it boots is boot.unknown's word. Who merely asks leaves no install state behind."""
+    scene = RackScene(base, site(unknown=unknown))
+    exchange = scene.exchange(STRANGER_MAC, BIOS)
+    assert exchange.ack is not None
+    reply = firmware.read(exchange.ack)
+    assert reply.yiaddr
+    assert bool(words) == bool(reply.file)
+    assert ("dhcp.no_boot" in scene.kinds()) == (action is Action.NONE)
+    assert action is scene.rack.plan(scene.rack.hosts.of_mac(STRANGER_MAC)).action
+    assert [] == list(scene.store.installs())
+    client = read(scene, "bios/pxelinux.cfg/default", reply.yiaddr)
+    assert bool(words) == (client.error is None)
+    assert [word for word in words if word not in client.data.decode()] == []
+
+
+def test_an_unknown_machine_is_installed_once(base: Path) -> None:
+    """With a profile for all, its state begins with what only a machine does: it reads a boot loader."""
+    scene = RackScene(base, site(unknown="alma9"))
+    start_installer(scene, STRANGER_MAC)
+    (record,) = scene.store.installs()
+    assert (STRANGER_MAC.hex(":"), S.BOOTED, 1) == (record.key, record.state, record.attempts)
+    secret = scene.rack.installs.token(record.key)
+    assert 200 == scene.get(f"/installed/{secret}", 0).status
+    assert Action.LOCAL is scene.rack.plan(scene.rack.hosts.of_mac(STRANGER_MAC)).action
+
+
+def test_a_neighbour_is_no_unknown_machine(base: Path) -> None:
+    """A configured host keeps its profile, whatever unknown ones get."""
+    scene = RackScene(base, site(unknown="debian12"))
+    scene.exchange(NEIGHBOUR_MAC, BIOS)
+    assert "alma9" in read(scene, "pxelinux.cfg/default", NEIGHBOUR).data.decode()
+
+
+# -- attempts --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_machine_that_never_reports_is_stopped(base: Path) -> None:
+    """Three starts of the installer; the fourth power-on ends at the local disk, with one event, and after a restart too."""
+    scene = RackScene(base, site(more=MACHINE))
+    for attempt in range(1, 4):
+        start_installer(scene)
+        record = scene.rack.installs.record(scene.host("machine").key)
+        assert record is not None
+        assert (S.BOOTED, attempt) == (record.state, record.attempts)
+        scene.now += 600
+    for _ in range(2):
+        start_installer(scene)
+        assert "LOCALBOOT 0" in read(scene, "pxelinux.cfg/default", ADDRESS).data.decode()
+        scene.now += 600
+    assert 1 == scene.kinds().count("install.stopped")
+    (record,) = scene.store.installs()
+    assert (S.FAILED, 3) == (record.state, record.attempts)
+    assert 403 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", ADDRESS).status
+    again = RackScene(base, site(more=MACHINE), store=scene.store, now=scene.now)
+    start_installer(again)
+    assert "LOCALBOOT 0" in read(again, "pxelinux.cfg/default", ADDRESS).data.decode()
+
+
+def test_a_stopped_machine_may_still_report_the_end(base: Path) -> None:
+    """The third installer was only slow."""
+    scene = RackScene(base, site(more=MACHINE))
+    for _ in range(4):
+        start_installer(scene)
+        scene.now += 600
+    assert S.FAILED is scene.state("machine")
+    assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+    assert S.INSTALLED is scene.state("machine")
+
+
+def test_the_installer_s_own_dhcp_is_no_new_attempt(base: Path) -> None:
+    """The kernel and the installer ask for their address as operating systems: the machine stays where it is."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    scene.now += 60
+    for vendor_class in ("udhcp 1.35.0", "d-i", "anaconda-Linux 5.14"):
+        scene.exchange(MAC, {OptionCode.VENDOR_CLASS: vendor_class})
+    assert S.BOOTED is scene.state("machine")
+
+
+# -- callbacks -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_kept_with_its_words(base: Path) -> None:
+    """By query or by body; the machine then boots its disk and waits for a person."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    assert 200 == scene.get(f"/failed/{token(scene)}?reason=disk+on+fire", ADDRESS).status
+    (record,) = scene.store.installs()
+    assert (S.FAILED, "disk on fire") == (record.state, record.reason)
+    assert 1 == scene.kinds().count("install.failed")
+    scene.now += 600
+    start_installer(scene)
+    assert "LOCALBOOT 0" in read(scene, "pxelinux.cfg/default", ADDRESS).data.decode()
+
+
+def test_a_report_may_come_twice(base: Path) -> None:
+    """The 200 of the first was lost: the second is a 200 too, and nothing new happens. A failure after the end is refused."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    for _ in range(3):
+        assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+    assert 1 == scene.kinds().count("install.installed")
+    assert 409 == scene.get(f"/failed/{token(scene)}", ADDRESS).status
+    assert S.INSTALLED is scene.state("machine")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/installed/" + "0" * 32, 404),
+        ("GET", "/installed/", 404),
+        ("GET", "/installed", 404),
+        ("HEAD", "/installed/TOKEN", 405),
+        ("GET", "/installed/TOKEN/more", 404),
+        ("GET", "/done/TOKEN", 404),
+    ],
+)
+def test_what_is_no_report(base: Path, method: str, path: str, status: int) -> None:
+    """A wrong token, another method, another name: nothing moves."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    assert status == scene.get(path.replace("TOKEN", token(scene)), ADDRESS, method).status
+    assert S.BOOTED is scene.state("machine")
+
+
+def test_an_old_kernel_cannot_report_for_a_new_install(base: Path) -> None:
+    """Armed again by a person, the machine has a new token; the old one is stale for everything, also after a restart."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    old = token(scene)
+    scene.get(f"/installed/{old}", ADDRESS)
+    changes, _ = scene.rack.installs.rearm(scene.host("machine").key, scene.now)
+    scene.keep(changes)
+    for world in (scene, RackScene(base, site(more=MACHINE), store=scene.store, now=scene.now)):
+        assert old != token(world)
+        assert 409 == world.get(f"/installed/{old}", ADDRESS).status
+        assert 403 == world.get(f"/answer/{old}/alma9/ks.cfg", ADDRESS).status
+        assert S.NEW is world.state("machine")
+        assert 200 == world.get(f"/answer/{token(world)}/alma9/ks.cfg", 0).status
+
+
+# -- a disk that fails -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_lease_is_promised_that_is_not_written(base: Path) -> None:
+    """An OFFER may leave, the ACK does not; the client asks again, and gets it when the disk is well."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.store.broken = True
+    exchange = scene.exchange(MAC, BIOS)
+    assert (1, None) == (len(exchange.offers), exchange.ack)
+    assert ["dhcp.not_durable"] == [kind for kind in scene.kinds() if kind.startswith("dhcp.n")]
+    assert [] == list(scene.store.leases())
+    assert scene.rack.dhcp.who(ADDRESS, scene.now) is None
+    scene.store.broken = False
+    assert scene.exchange(MAC, BIOS).ack is not None
+    (lease,) = scene.store.leases()
+    assert (ADDRESS, MAC, LeaseState.BOUND) == (lease.address, lease.mac, lease.state)
+
+
+def test_no_end_is_confirmed_that_is_not_written(base: Path) -> None:
+    """503 and the old state; the machine tries again. A server that dies in between installs it once more, and never says 200."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    scene.store.broken = True
+    for _ in range(2):
+        assert 503 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+        assert S.BOOTED is scene.state("machine")
+    assert "install.installed" not in scene.kinds()
+    scene.store.broken = False
+    assert (
+        Action.INSTALL is RackScene(base, site(more=MACHINE), store=scene.store).rack.plan(scene.host("machine")).action
+    )
+    assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+    assert [S.INSTALLED] == [record.state for record in scene.store.installs()]
+
+
+def test_what_was_seen_is_written_later(base: Path) -> None:
+    """Evidence moves the machine at once and boots go on; the store gets the newest state when the disk is well again."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.exchange(MAC, BIOS)
+    scene.store.broken = True
+    assert read(scene, "bios/pxelinux.0", ADDRESS).error is None
+    assert S.LOADING is scene.state("machine")
+    assert [S.OFFERED] == [record.state for record in scene.store.installs()]
+    scene.store.broken = False
+    scene.now += 60
+    scene.keep(scene.rack.tick())
+    assert [S.LOADING] == [record.state for record in scene.store.installs()]
+
+
+def test_an_installation_times_out(base: Path) -> None:
+    """Stuck at a question since the kernel: failed, told and written; the clock is the rack's."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    scene.now += 5 * 3600
+    scene.keep(scene.rack.tick())
+    (record,) = scene.store.installs()
+    assert S.FAILED is record.state
+    assert record.reason.startswith("timed out")
+
+
+# -- hosts without a hardware address ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wire", ["33221100554477668899aabbccddeeff", "00112233445566778899aabbccddeeff"], ids=["PC firmware", "U-Boot"]
+)
+def test_by_its_machine_id(base: Path, wire: str) -> None:
+    """Its reserved address and its text from the first packet on; after a restart its hardware address is enough."""
+    more = f'[[host]]\nname = "machine"\nuuid = "{UUID}"\nprofile = "alma9"\naddress = "10.77.0.11"\n'
+    scene = RackScene(base, site(more=more))
+    machine_id = {OptionCode.MACHINE_ID: b"\0" + bytes.fromhex(wire)}
+    ack = scene.exchange(MAC, {**BIOS, **machine_id}).ack
+    assert ack is not None
+    assert ADDRESS == parse(ack).yiaddr
+    assert S.OFFERED is scene.state("machine")
+    for name in ("pxelinux.cfg/default", "pxelinux.cfg/01-" + MAC.hex("-"), "boot.ipxe"):
+        assert token(scene) in scene.get(f"/{name}", ADDRESS).body.decode(), name
+    again = RackScene(base, site(more=more), store=scene.store, now=scene.now + 60)
+    ack = again.exchange(MAC, BIOS).ack
+    assert ack is not None
+    assert ADDRESS == parse(ack).yiaddr
+    assert token(again) in again.get("/boot.ipxe", ADDRESS).body.decode()
+    assert [S.OFFERED] == [record.state for record in scene.store.installs()]
+
+
+def test_by_its_serial_number(base: Path) -> None:
+    """No DHCP option has it: iPXE tells it in the URL of its script. Another machine cannot take it over."""
+    more = '[[host]]\nname = "machine"\nserial = "ABC 123"\nprofile = "alma9"\n'
+    scene = RackScene(base, site(unknown="local", loaders={"bios": "ipxe"}, more=more))
+    ipxe = {**BIOS, OptionCode.USER_CLASS: b"iPXE", OptionCode.IPXE: bytes.fromhex("130101")}
+    ack = scene.exchange(MAC, ipxe).ack
+    assert ack is not None
+    asks = firmware.ipxe([ack], ack, dhcp_scene.serialize(dhcp_scene.discover(MAC, ipxe)))
+    assert "http://10.77.0.1/boot.ipxe?serial=${serial:uristring}" == asks.name
+    address = parse(ack).yiaddr
+    assert token(scene) not in scene.get("/boot.ipxe?serial=nobody", address).body.decode()
+    assert token(scene) in scene.get("/boot.ipxe?serial=ABC%20123", address).body.decode()
+    scene.exchange(NEIGHBOUR_MAC, ipxe)
+    stolen = scene.get("/boot.ipxe?serial=ABC%20123", NEIGHBOUR).body.decode()
+    assert token(scene) not in stolen
+    assert token(scene, "neighbour") in stolen
+
+
+# -- what is told beforehand is what happens ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "server", "url"),
+    [
+        ("", SERVER, "http://10.77.0.1"),
+        ("", 0, "http://10.77.0.1"),
+        ("", OTHER_SERVER, "http://10.77.0.2"),
+        ("[http]\nport = 8080\n", SERVER, "http://10.77.0.1:8080"),
+        ('[server]\naddress = "10.77.0.9"\n', SERVER, "http://10.77.0.9"),
+        ('[server]\nurl = "http://boot.example:81/x"\n[http]\nport = 8080\n', SERVER, "http://boot.example:81/x"),
+    ],
+)
+def test_urls(base: Path, more: str, server: int, url: str) -> None:
+    """server.url, else server.address, else the address by which the client reaches us; the port unless it is 80."""
+    wire = Interface(2, "br0", b"", ((SERVER, 24),))
+    settings = from_text(more, base)
+    rack = Rack(settings, MemoryStore(), interfaces=(wire,), tell=lambda event: None, clock=lambda: 0.0)
+    assert url == rack.url(server)
+
+
+@pytest.mark.parametrize("loader", ["pxelinux", "lpxelinux", "ipxe"])
+def test_the_preview_is_what_happens(base: Path, loader: str) -> None:
+    """For every firmware: the boot file of ``check`` and ``render`` is the one of the OFFER, their texts are those that are read."""
+    for firmware_name, arch in FIRMWARE:
+        scene = RackScene(base, site(loaders={"bios": loader}, more=MACHINE))
+        shown = preview(scene.rack, scene.host("machine"), SERVER)
+        general = {offering.firmware: offering for offering in offerings(scene.rack, SERVER)}
+        (offer,) = [offer for offer in shown.offers if offer.firmware == firmware_name]
+        exchange = scene.exchange(MAC, boot_class(arch))
+        assert exchange.ack is not None
+        loads = firmware.edk2_file(firmware.read(exchange.ack))
+        assert offer.boot.path or offer.boot.url
+        assert loads == (offer.boot.path or offer.boot.url) == general[firmware_name].file
+        assert loads == firmware.edk2_file(firmware.read(exchange.offers[0]))
+        for text in shown.texts:
+            if text.name.startswith("answer/") or (
+                firmware_name in text.firmware and not text.name.endswith("boot.ipxe")
+            ):
+                assert text.text == scene.get(f"/{text.name}", ADDRESS).body.decode()
+
+
+def test_the_preview_behind_another_server(base: Path) -> None:
+    """Proxy mode: the file is in the answer on port 4011 (UEFI) or in the OFFER (BIOS), and the one that was shown."""
+    scene = RackScene(base, site(mode="proxy", more=MACHINE))
+    shown = {offer.firmware: offer.boot for offer in preview(scene.rack, scene.host("machine"), SERVER).offers}
+    general = {offering.firmware: offering.file for offering in offerings(scene.rack, SERVER)}
+    for name, arch in FIRMWARE:
+        (offer,) = scene.exchange(MAC, boot_class(arch), address=ADDRESS).offers
+        said = firmware.edk2_file(firmware.read(offer))
+        if arch in (6, 7, 11):
+            assert "" == said
+            ask = dhcp_scene.message(MessageType.REQUEST, MAC, boot_class(arch), ciaddr=ADDRESS)
+            (answer,) = scene.dhcp(ask, source=ADDRESS, source_port=4011, port=4011, broadcast=False)
+            said = firmware.edk2_file(firmware.read(answer))
+        assert said == (shown[name].path or shown[name].url) == general[name]
+
+
+def test_looking_changes_nothing(base: Path) -> None:
+    """Neither a preview nor a question who asks leaves a state, a host or an event behind."""
+    scene = RackScene(base, site(more=MACHINE))
+    preview(scene.rack, scene.host("machine"), SERVER)
+    offerings(scene.rack, SERVER)
+    scene.rack.asker(ADDRESS)
+    assert ([], [], [], []) == (
+        scene.events,
+        list(scene.store.installs()),
+        list(scene.store.hosts()),
+        list(scene.store.leases()),
+    )
+
+
+# -- small things -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_the_users_own(base: Path) -> None:
+    """server.root is served as it is, by TFTP and HTTP alike, and its directories are listed by HTTP only."""
+    scene = RackScene(base, site())
+    assert b"served as it is\n" == scene.get("/motd", 0).body == read(scene, "//motd", NEIGHBOUR).data
+    assert b'href="/motd"' in scene.get("/", 0).body
+    error = read(scene, "/", NEIGHBOUR).error
+    assert error is not None
+    assert 1 == error.code
+
+
+def test_names_for_people(base: Path) -> None:
+    """By hardware address or by the address it asks from; machines that nobody named have none."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.exchange(MAC, BIOS)
+    assert "machine" == scene.rack.name_of(MAC, 0) == scene.rack.name_of(b"", ADDRESS)
+    assert "" == scene.rack.name_of(STRANGER_MAC, 0) == scene.rack.name_of(b"", 0)
+
+
+def test_events_of_transfers_know_the_machine(base: Path) -> None:
+    """TFTP and HTTP know addresses; what is told has the hardware address of the machine behind it."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.exchange(MAC, BIOS)
+    read(scene, "bios/pxelinux.0", ADDRESS)
+    read(scene, "no/such", ADDRESS)
+    assert {MAC} == {event.mac for event in scene.events if event.kind.startswith(("tftp.", "install."))}
