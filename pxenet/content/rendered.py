@@ -97,6 +97,7 @@ class Rendered:
         host_of_uuid: Callable[[str], Host | None],
         host_of_key: Callable[[str], Host | None],
         names: Callable[[Host, Profile, Asker], Mapping[str, object]],
+        may_be: Callable[[str, bytes | None, int, float], Permission],
         may_read: Callable[[str, int, float], Permission],
         url: Callable[[int], str],
         loaders: Mapping[Platform, Loader],
@@ -104,14 +105,15 @@ class Rendered:
         modified_at: int,
         menu_timeout_s: int = MENU_TIMEOUT_S,
     ) -> None:
-        """``names``: what templates see (``answer.context.names``). ``may_read(token, address, now)``: ``Access.may_read_answer``.
-        ``url(server address)``: base of our URLs. ``profiles`` in the order of the menu. ``modified_at``: when the configuration
-        was read, what rendered texts say of their age."""
+        """``names``: what templates see (``answer.context.names``). ``may_be(key, mac, address, now)`` and ``may_read(token, address,
+        now)`` are ``Access.may_be`` and ``Access.may_read_answer``. ``url(server address)``: base of our URLs. ``profiles`` in the
+        order of the menu. ``modified_at``: when the configuration was read, what rendered texts say of their age."""
         self._plan = plan
         self._host_of_mac = host_of_mac
         self._host_of_uuid = host_of_uuid
         self._host_of_key = host_of_key
         self._names = names
+        self._may_be = may_be
         self._may_read = may_read
         self._url = url
         self._loaders = loaders
@@ -131,7 +133,7 @@ class Rendered:
             return found
         if found is None and not name.generic:
             return None
-        return self._boot_text(path, name, found, asker)
+        return self._boot_text(path, name, found, asker, now)
 
     # -- boot texts ----------------------------------------------------------------------------------------------------------
 
@@ -156,10 +158,16 @@ class Rendered:
             return asker.host
         return owner
 
-    def _boot_text(self, path: str, name: BootName, host: Host | None, asker: Asker) -> Content | Absent | None:
+    def _boot_text(
+        self, path: str, name: BootName, host: Host | None, asker: Asker, now: float
+    ) -> Content | Absent | None:
         plan = self._plan(host)
         if plan.action is Action.NONE:
             return None
+        if host is not None and asker.host is None:  # only the name says whose it is, and the text may carry a token
+            permission = self._may_be(host.key, name.mac or host.mac, asker.address, now)
+            if not permission.allowed:
+                return Absent(Missing.DENIED, permission.reason)
         try:
             text = self._text_of(plan, host, asker)
             if text is None:

@@ -158,6 +158,22 @@ class Access:
             return Permission(False, key, f"it is for {key}, but this address belongs to {owners[-1].hex(':')}")
         return Permission(True, key)
 
+    def may_be(self, key: str, mac: bytes | None, address: int, now: float) -> Permission:
+        """Whether a request may come from the machine that the name it asks for says (``mac`` None: the name says no hardware address).
+
+        A name is no proof: hardware addresses are printed on every machine. It counts as long as nothing speaks against it: an address
+        that other machines claim, the machine having another address, or a request over IPv6, where nobody is known by address.
+        """
+        if not address:
+            return Permission(False, key, "it was asked for over IPv6, where machines cannot be told from one another")
+        owners = [claim.mac for claim in self._believed(address, now)]
+        if owners and key not in map(self._key_of_mac, owners):
+            return Permission(False, key, f"it is for {key}, but this address belongs to {owners[-1].hex(':')}")
+        elsewhere = self._address_of.get(mac or b"", address)
+        if elsewhere != address and mac in [claim.mac for claim in self._believed(elsewhere, now)]:
+            return Permission(False, key, f"it is for {key}, which was last seen at another address")
+        return Permission(True, key)
+
     def _named(self, path: str) -> Identity | None:
         for token in _TOKEN.findall(path):
             key = self._installs.key_of(token)

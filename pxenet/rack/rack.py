@@ -113,6 +113,7 @@ class Rack:
             host_of_uuid=self.hosts.of_uuid,
             host_of_key=self.hosts.of_key,
             names=self.names,
+            may_be=self.access.may_be,
             may_read=self.access.may_read_answer,
             url=self.url,
             loaders=settings.boot.loaders,

@@ -66,6 +66,7 @@ class World:
             host_of_uuid=lambda uuid: {UUID: TWO}.get(uuid),
             host_of_key=lambda key: {ONE.key: ONE, TWO.key: TWO}.get(key),
             names=self.names,
+            may_be=self.may_be,
             may_read=self.may_read,
             url=lambda address: f"http://{address_text(address)}",
             loaders=self.loaders,
@@ -81,6 +82,9 @@ class World:
     def names(self, host: Host, profile: Profile, asker: Asker) -> Mapping[str, object]:
         url = f"http://{address_text(asker.server)}"
         return names(host, profile, token=f"token-{host.name}", server_url=url, server_address=asker.server)
+
+    def may_be(self, key: str, mac: bytes | None, address: int, now: float) -> Permission:
+        return Permission(address != A9, key, "this address belongs to others")
 
     def may_read(self, token: str, address: int, now: float) -> Permission:
         key = {"token-one": ONE.key, "token-two": TWO.key}.get(token)
@@ -165,6 +169,15 @@ def test_a_name_that_says_whose_it_is(world: World, path: str) -> None:
     refused = source.find(path, asker(ONE), 0.0)
     assert isinstance(refused, Absent)
     assert (Missing.DENIED, "it is for two, but this address is one's (lease)") == (refused.missing, refused.detail)
+
+
+@pytest.mark.parametrize("path", ["pxelinux.cfg/01-52-54-00-00-00-01", "grub.cfg-01-52-54-00-00-00-01"])
+def test_a_name_is_no_proof(world: World, path: str) -> None:
+    """Where nobody is known by address, what speaks against the name decides: its text carries that machine's token."""
+    rendered = world.rendered()
+    assert "token-one" in text(rendered.find(path, asker(None, A2), 0.0))
+    refused = Absent(Missing.DENIED, "this address belongs to others")
+    assert rendered.find(path, asker(None, A9), 0.0) == refused
 
 
 def test_a_name_that_is_an_address(world: World) -> None:

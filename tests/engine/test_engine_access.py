@@ -218,6 +218,23 @@ def test_a_second_claim_does_not_lock_the_machine_out() -> None:
     assert world.may(1.0) == (True, "")
 
 
+def test_a_name_counts_until_something_speaks_against_it() -> None:
+    """Nothing known: yes. Over IPv6, from an address that others claim, or while the machine is seen elsewhere: no."""
+    world = World()
+    assert world.access.may_be(KEY_A, A, HERE, 0.0).allowed
+    assert "IPv6" in world.access.may_be(KEY_A, A, 0, 0.0).reason
+    world.access.observe(THERE, A, "offer", 0.0)
+    assert "another address" in world.access.may_be(KEY_A, A, HERE, 1.0).reason
+    assert world.access.may_be(KEY_A, A, THERE, 1.0).allowed
+    assert world.access.may_be(KEY_A, A, HERE, EXPIRES_S).allowed  # that was long ago
+    assert world.access.may_be(KEY_A, None, HERE, 1.0).allowed
+    for other in (B, b"\2" * 6):
+        world.access.observe(HERE, other, "proxy request", 2.0)
+    assert "belongs to" in world.access.may_be(KEY_A, None, HERE, 2.0).reason
+    world.access.observe(HERE, A, "proxy request", 3.0)
+    assert world.access.may_be(KEY_A, A, HERE, 3.0).allowed
+
+
 def test_not_without_a_valid_token() -> None:
     world = World()
     for token in ("", "0" * 32, KEY_A):
