@@ -34,6 +34,9 @@ RETRY_S = 5.0
 MAX_REASON = 500
 """Characters kept of what a machine says about its failure."""
 
+MAX_GUESTS = 16_384
+"""Tokens kept for machines that have no record and are not configured: names of boot texts are easily invented."""
+
 _REMEMBERED_GENERATIONS = 8
 """Tokens of earlier armings that are still told "stale" rather than "unknown" after a restart."""
 
@@ -143,6 +146,9 @@ class Installs:
         # matched, so the time it takes says nothing about how much of the guess is right; no constant-time compare is needed.
         self._tokens: dict[str, tuple[str, int]] = {}
         self._token_of: dict[str, str] = {}
+        self._configured = frozenset(keys)
+        # Machines of which nothing but a token is known, the oldest first.
+        self._guests: dict[str, None] = {}
         # Machines under way in the order of since_at: all have the same time-out, so the first is always due first.
         self._under_way: dict[str, None] = {}
         # Reports whose commit is on its way: the record they lead to, and how many commits carry it.
@@ -154,7 +160,7 @@ class Installs:
                 self._tokens[self._make_token(record.key, generation)] = (record.key, generation)
             self.token(record.key)
             self._watch(record)
-        for key in keys:
+        for key in self._configured:
             self.token(key)
 
     def record(self, key: str) -> InstallRecord | None:
@@ -177,6 +183,8 @@ class Installs:
             generation = self._current(key).generation
             token = self._token_of[key] = self._make_token(key, generation)
             self._tokens[token] = (key, generation)
+            if key not in self._records and key not in self._configured:
+                self._welcome(key)
         return token
 
     def key_of(self, token: str) -> str | None:
@@ -321,8 +329,16 @@ class Installs:
     def _make_token(self, key: str, generation: int) -> str:
         return hmac.new(self._secret, f"{key}|{generation}".encode(), hashlib.sha256).hexdigest()[:32]
 
+    def _welcome(self, guest: str) -> None:
+        self._guests[guest] = None
+        if len(self._guests) > MAX_GUESTS:
+            forgotten = next(iter(self._guests))
+            del self._guests[forgotten]
+            del self._tokens[self._token_of.pop(forgotten)]
+
     def _put(self, record: InstallRecord) -> InstallRecord:
         self._records[record.key] = record
+        self._guests.pop(record.key, None)
         self._watch(record)
         return record
 

@@ -39,7 +39,7 @@ from pxenet.model import (
     Verdict,
 )
 from pxenet.net.datagram import Interface, peer_address
-from pxenet.rack.hosts import Hosts
+from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.translate import dhcp_settings, plan_settings, tftp_settings, unknown_profile
 from pxenet.store.base import Store
 from pxenet.wire.text import address_text
@@ -98,7 +98,7 @@ class Rack:
         self.loaders = Loaders(settings.server.root)
         self.setting = policy.Setting(self.loaders, settings.boot.loaders)
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
-        self._http_booted: set[bytes] = set()
+        self._http_booted: dict[bytes, None] = {}
         self.dhcp = DhcpServer(dhcp_settings(settings), interfaces, self.boot, self.hosts.of_client, store.leases())
         self.access = Access(
             self.installs,
@@ -292,9 +292,11 @@ class Rack:
             changes.append(seen)
         self.access.observe(sighting.address, client.mac, sighting.evidence, now)
         if client.kind is ClientKind.HTTP:
-            self._http_booted.add(client.mac)
+            self._http_booted[client.mac] = None
+            if len(self._http_booted) > LEARNED:
+                del self._http_booted[next(iter(self._http_booted))]
         elif client.kind is ClientKind.PXE:
-            self._http_booted.discard(client.mac)
+            self._http_booted.pop(client.mac, None)
         host = self.hosts.of_client(client)
         asks = client.kind in _FIRMWARE and sighting.evidence in ("discover", "offer", "proxy offer")
         if asks:

@@ -336,6 +336,18 @@ def test_what_could_not_be_written_is_offered_again() -> None:
     assert installs.tick(1000.0) == ([], [])
 
 
+def test_invented_machines_cost_a_bounded_amount_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name that is asked for gets a token; those of machines that are configured, or were seen, are never forgotten."""
+    monkeypatch.setattr("pxenet.engine.install.MAX_GUESTS", 2)
+    installs = Installs([], bytes(32), keys=["named", "other", "third"])
+    watch(installs, E.LOADING)
+    kept = [installs.token("named"), installs.token("other"), installs.token(KEY)]
+    guests = [installs.token(f"guest {number}") for number in range(5)]
+    assert [installs.key_of(token) for token in guests] == [None, None, None, "guest 3", "guest 4"]
+    assert [installs.key_of(token) for token in kept] == ["named", "other", KEY]
+    assert installs.token("guest 0") == guests[0]
+
+
 # Time-outs
 
 
