@@ -44,9 +44,11 @@ _LOADER: dict[str, dict[str, str]] = {
         "/usr/lib/syslinux/modules/bios/ldlinux.c32": "syslinux-common",
     },
     "grub": _GRUB,
-    "shim": {str(payload.SHIM): "shim-signed", str(payload.DISK_GRUB): "grub-efi-amd64-signed", **_GRUB},
+    "shim": {str(payload.SHIM): "shim-signed", **_GRUB},
     "ipxe": {"/usr/lib/ipxe/ipxe.efi": "ipxe"},
 }
+
+_SIGNED_DISK = {str(payload.SHIM): "shim-signed", str(payload.DISK_GRUB): "grub-efi-amd64-signed"}
 
 
 def missing(scenarios: Iterable[Scenario], *, reference: bool = False) -> list[str]:
@@ -56,6 +58,10 @@ def missing(scenarios: Iterable[Scenario], *, reference: bool = False) -> list[s
         wanted |= _FIRMWARE[scenario.firmware] | _LOADER[scenario.loader]
         if scenario.proxy or reference:
             wanted |= _DNSMASQ
+        if scenario.proxy and scenario.loader == "grub":
+            wanted |= _LOADER["ipxe"]  # it starts GRUB there
+        if scenario.disk == "signed.img":
+            wanted |= _SIGNED_DISK
     return sorted({package for thing, package in wanted.items() if not _present(thing)})
 
 

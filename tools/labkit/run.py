@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 import urllib.parse
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from labkit import evidence, payload, servers
-from labkit.machine import Machine, Outcome, PowerOn, power_on
+from labkit.machine import Firmware, Machine, Outcome, PowerOn, power_on
 from labkit.reference import ReferenceServer
 from labkit.report import Report
 from labkit.scenarios import Scenario
@@ -58,10 +58,11 @@ def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path,
         if (group := [s for s in scenarios if s.proxy is proxy])
     ]
     with ThreadPoolExecutor(options.jobs) as pool:
-        futures: dict[str, Future[Report]] = {}
-        for bench in benches:
-            for scenario in bench.scenarios:
-                futures[scenario.name] = pool.submit(_run_machine, scenario, bench, options, work, logs, say)
+        # UEFI first: it takes longest, and short ones fill the end
+        order = sorted(
+            ((s, b) for b in benches for s in b.scenarios), key=lambda pair: pair[0].firmware is Firmware.BIOS
+        )
+        futures = {s.name: pool.submit(_run_machine, s, b, options, work, logs, say) for s, b in order}
         reports = {name: future.result() for name, future in futures.items()}
     for bench in benches:
         _judge_wire(bench, [reports[s.name] for s in bench.scenarios])

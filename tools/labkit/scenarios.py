@@ -23,6 +23,8 @@ class Scenario:
     proxy: bool
     """Addresses come from another server; the server under test is a ProxyDHCP server."""
     about: str
+    disk: str = "disk.img"
+    """What it installs, a key of ``payload.DISKS``: the lab's own programs, or a distribution's shim and GRUB."""
     optional: bool = False
     """Only when asked for by name."""
 
@@ -37,29 +39,25 @@ class Scenario:
         return f"52:54:00:77:00:{self.number:02x}"
 
     @property
-    def disk(self) -> str:
-        """The image it installs, a key of ``payload.DISKS``."""
-        return "signed.img" if self.firmware is Firmware.SECURE else "disk.img"
-
-    @property
     def disk_mark(self) -> str:
         """What the disk says when this firmware starts it."""
-        return _DISK_MARKS[self.firmware]
+        if self.disk == "signed.img":
+            return "signed-grub"
+        return "boot-sector" if self.firmware is Firmware.BIOS else "efi-program"
 
-
-_DISK_MARKS = {
-    Firmware.BIOS: "boot-sector",
-    Firmware.UEFI: "efi-program",
-    Firmware.UEFI_HTTP: "efi-program",
-    Firmware.SECURE: "signed-grub",
-}
 
 SCENARIOS = (
     Scenario("bios", 1, Firmware.BIOS, "pxelinux", False, "SeaBIOS and iPXE ROM, pxelinux, kernel by TFTP"),
     Scenario("uefi-grub", 2, Firmware.UEFI, "grub", False, "OVMF PXE, GRUB, kernel by TFTP"),
     Scenario("uefi-ipxe", 3, Firmware.UEFI, "ipxe", False, "OVMF PXE, iPXE, kernel by HTTP"),
     Scenario("bios-proxy", 4, Firmware.BIOS, "pxelinux", True, "as bios, with dnsmasq giving the addresses"),
-    Scenario("uefi-grub-proxy", 5, Firmware.UEFI, "grub", True, "as uefi-grub, with dnsmasq giving the addresses"),
+    Scenario(
+        "uefi-grub-proxy", 5, Firmware.UEFI, "grub", True,
+        "as uefi-grub, with dnsmasq giving the addresses; installs shim and GRUB", disk="signed.img",
+    ),
     Scenario("uefi-http", 6, Firmware.UEFI_HTTP, "ipxe", False, "OVMF HTTP boot, iPXE, kernel by HTTP", optional=True),
-    Scenario("uefi-secure", 7, Firmware.SECURE, "shim", False, "OVMF with Secure Boot, shim, GRUB", optional=True),
-)
+    Scenario(
+        "uefi-secure", 7, Firmware.SECURE, "shim", False,
+        "OVMF with Secure Boot, shim, GRUB; installs shim and GRUB", disk="signed.img", optional=True,
+    ),
+)  # fmt: skip
