@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config import rules
+from pxenet.config.certificate import PairError, server_context
 from pxenet.config.draft import Draft, Entry, parse
 from pxenet.config.paths import absolute, default_state, unreadable
 from pxenet.config.problems import ConfigError, Key
@@ -38,11 +39,7 @@ def read(text: str, base: Path, file: str) -> Settings:
         server=_server(draft, base),
         dhcp=_dhcp(draft),
         tftp=Tftp(**draft.tftp.model_dump()),
-        http=Http(
-            draft.http.port,
-            _readable(draft, ("http", "tls_cert"), draft.http.tls_cert, base),
-            _readable(draft, ("http", "tls_key"), draft.http.tls_key, base),
-        ),
+        http=_http(draft, base),
         boot=_boot(draft),
         profiles=profiles,
         trees=MappingProxyType(trees),
@@ -75,6 +72,19 @@ def _readable(draft: Draft, key: Key, text: str | None, base: Path, directory: b
     if reason is not None:
         draft.report(key, f"{path} {reason}", f"name a {'directory' if directory else 'file'} that can be read")
     return path
+
+
+def _http(draft: Draft, base: Path) -> Http:
+    keys = draft.http
+    before = len(draft.problems)
+    cert = _readable(draft, ("http", "tls_cert"), keys.tls_cert, base)
+    key = _readable(draft, ("http", "tls_key"), keys.tls_key, base)
+    if cert is not None and key is not None and len(draft.problems) == before:
+        try:
+            server_context(cert, key)
+        except PairError as error:
+            draft.report(("http", error.name), error.wrong, error.right)
+    return Http(keys.port, keys.tls_port, cert, key)
 
 
 def _dhcp(draft: Draft) -> Dhcp:

@@ -216,13 +216,17 @@ def unknown_machines(draft: Draft) -> None:
         )
 
 
-def tls_later(draft: Draft) -> None:
-    """A key that is read and not obeyed would be worse than none: machines would be told http where somebody asked for https."""
-    for name in ("tls_cert", "tls_key"):
-        if getattr(draft.http, name) is not None:
-            draft.report(
-                ("http", name), "HTTPS is not served yet", "leave it out; a proxy in front can speak HTTPS (server.url)"
-            )
+def tls_pair(draft: Draft) -> None:
+    """A certificate is of no use without its key."""
+    for here, there in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if getattr(draft.http, here) is not None and getattr(draft.http, there) is None:
+            draft.report(("http", here), f"is set without http.{there}", f"set http.{there} too")
+
+
+def https_apart(draft: Draft) -> None:
+    """HTTPS is served beside HTTP, not in its place: firmware needs the plain one."""
+    if draft.http.tls_cert is not None and draft.http.tls_port == draft.http.port:
+        draft.report(("http", "tls_port"), f"{draft.http.tls_port} is http.port too", "use two ports; 443 is customary")
 
 
 def writes_need_root(draft: Draft) -> None:
@@ -246,7 +250,8 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     hosts_addresses,
     profile_names,
     unknown_machines,
-    tls_later,
+    tls_pair,
+    https_apart,
     writes_need_root,
 )
 

@@ -192,14 +192,15 @@ class TftpKeys(Section):
 class HttpKeys(Section):
     """HTTP."""
 
-    port: Port = Field(default=80, description="TCP port.")
+    port: Port = Field(default=80, description="TCP port of plain HTTP, which boot firmware needs, also beside HTTPS.")
+    tls_port: Port = Field(default=443, description="TCP port of HTTPS; open only when there is a certificate.")
     tls_cert: PathText | None = Field(
         default=None,
-        description="Certificate chain (PEM) for HTTPS: not served yet.",
+        description="Certificate (PEM, with those that signed it): HTTPS is served too. URLs stay http unless server.url is https.",
         examples=["server.pem"],
     )
     tls_key: PathText | None = Field(
-        default=None, description="Its private key (PEM): not served yet.", examples=["server.key"]
+        default=None, description="Its private key (PEM, without a password).", examples=["server.key"]
     )
 
 

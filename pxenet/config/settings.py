@@ -72,6 +72,8 @@ class Http:
     """``[http]``."""
 
     port: int = 80
+    tls_port: int = 443
+    """Of HTTPS, which is served when there is a certificate, beside plain HTTP."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
 

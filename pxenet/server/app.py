@@ -20,6 +20,7 @@ from typing import TextIO
 import trio
 
 from pxenet.config import ConfigError, Settings, start_problems
+from pxenet.config.certificate import tls_context
 from pxenet.net.datagram import Interface
 from pxenet.net.interfaces import interfaces as system_interfaces
 from pxenet.net.interfaces import neighbours
@@ -29,7 +30,7 @@ from pxenet.rack.preview import problems
 from pxenet.server.commit import Committer
 from pxenet.server.datagrams import Shell
 from pxenet.server.events import EventLog
-from pxenet.server.http import HttpServer
+from pxenet.server.http import HttpServer, Tls
 from pxenet.server.notify import notify
 from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
@@ -67,6 +68,7 @@ async def serve(settings: Settings, as_json: bool, stream: TextIO) -> None:
     """``run``, inside trio."""
     present = system_interfaces()
     _check(settings, present)
+    context = tls_context(settings)  # its key may be root's alone
     user = _user(settings)
     interfaces = served_interfaces(settings, present)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as closing:
@@ -88,19 +90,20 @@ async def serve(settings: Settings, as_json: bool, stream: TextIO) -> None:
         )
         for line in summary(settings, rack, interfaces, ports):
             log.say(line)
-        await _serve_until_signal(rack, store, ports, log, signals)
+        tls = Tls(tuple(ports.https), context) if context is not None else None
+        await _serve_until_signal(rack, store, ports, tls, log, signals)
         log.settle(all_of_it=True)
         log.say("stopped")
 
 
 async def _serve_until_signal(
-    rack: Rack, store: Store, ports: Ports, log: EventLog, signals: AsyncIterator[int]
+    rack: Rack, store: Store, ports: Ports, tls: Tls | None, log: EventLog, signals: AsyncIterator[int]
 ) -> None:
     """Run all shells; on a signal let transfers finish for a while, then settle what must be durable."""
     committer = Committer(store)
     dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link)
     tftp = Shell(rack.tftp, ports.tftp, rack, committer, time.monotonic)
-    http = HttpServer(ports.http, RackSite(rack, committer))
+    http = HttpServer(ports.http, RackSite(rack, committer), tls=tls)
     async with trio.open_nursery() as commits:
         commits.start_soon(committer.run)
         async with trio.open_nursery() as shells:

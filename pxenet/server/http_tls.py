@@ -186,4 +186,5 @@ class TlsWire:
 
 def _words(error: Exception) -> str:
     """``TLSV1_ALERT_UNKNOWN_CA`` as "tlsv1 alert unknown ca"."""
-    return (getattr(error, "reason", "") or str(error)).lower().replace("_", " ")
+    reason = (getattr(error, "reason", "") or str(error)).lower().replace("_", " ")
+    return "it speaks plain HTTP to the port of HTTPS" if reason == "http request" else reason

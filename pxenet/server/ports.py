@@ -29,6 +29,8 @@ class Ports:
     tftp: list[UdpSocket] = field(default_factory=list)
     """The well-known port first, then those that transfers leave by."""
     http: list[socket.socket] = field(default_factory=list)
+    https: list[socket.socket] = field(default_factory=list)
+    """Empty without a certificate."""
     link: Link | None = None
     link_refused: bool = False
     """Raw frames are not permitted: clients without an address are answered by broadcast."""
@@ -37,7 +39,7 @@ class Ports:
         """Release every port."""
         for udp in (*self.dhcp, *self.tftp):
             udp.close()
-        for listener in self.http:
+        for listener in (*self.http, *self.https):
             listener.close()
         if self.link is not None:
             self.link.close()
@@ -49,7 +51,11 @@ def bind(settings: Settings, interfaces: Sequence[Interface]) -> Ports:
     try:
         _bind_dhcp(ports, settings, interfaces)
         _bind_tftp(ports, settings)
-        ports.http.append(_bound(settings, "http.port", settings.http.port, "TCP", partial(_listen, settings)))
+        http = settings.http
+        ports.http.append(_bound(settings, "http.port", http.port, "TCP", partial(_listen, settings, http.port)))
+        if http.tls_cert is not None:
+            listen = partial(_listen, settings, http.tls_port)
+            ports.https.append(_bound(settings, "http.tls_port", http.tls_port, "TCP", listen))
     except BaseException:
         ports.close()
         raise
@@ -88,14 +94,12 @@ def _bind_tftp(ports: Ports, settings: Settings) -> None:
         ports.tftp.extend(UdpSocket(0, address) for _ in range(TID_SOCKETS))
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(settings: Settings, port: int) -> socket.socket:
     """A listening TCP socket: on the configured address, else on all of them, IPv6 included where there is IPv6."""
     if settings.server.address is None and socket.has_dualstack_ipv6():
-        listener = socket.create_server(
-            ("::", settings.http.port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True
-        )
+        listener = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
     else:
-        listener = socket.create_server((address_text(settings.server.address or 0), settings.http.port), backlog=1024)
+        listener = socket.create_server((address_text(settings.server.address or 0), port), backlog=1024)
     listener.setblocking(False)
     return listener
 

@@ -209,7 +209,14 @@ FAULTS = [
     ("[boot]\nloader = 'grub'\n", 2, "boot.loader", '"grub" is not a table', "loader.x64"),
     ("[boot]\nunknown = 'alma'\n", 2, "boot.unknown", 'no profile "alma"', '"ignore", "local", "menu"'),
     ("[tftp]\nallow_write = true\n", 2, "tftp.allow_write", "no server.root", "set server.root"),
-    ("[http]\ntls_cert = '/etc/passwd'\n", 2, "http.tls_cert", "HTTPS is not served yet", "leave it out"),
+    (
+        "[http]\ntls_cert = '/etc/passwd'\ntls_key = '/etc/passwd'\n",
+        2,
+        "http.tls_cert",
+        "/etc/passwd contains no certificate",
+        "BEGIN CERTIFICATE",
+    ),
+    ("[http]\ntls_cert = '/etc/passwd'\n", 2, "http.tls_cert", "set without http.tls_key", "set http.tls_key"),
     ("[[profile]]\nkernel = '/etc/passwd'\n", 1, "profile[1].name", "is missing", 'name = "alma9"'),
     ("[[profile]]\nname = 'a/b'\nkernel = '/etc/passwd'\n", 2, "profile[1] (a/b).name", "cannot be a name", "letters"),
     (
@@ -268,6 +275,14 @@ def test_a_fault_is_told(text: str, line: int, key: str, wrong: str, right: str)
     assert (line, key) == (problem.line, problem.key)
     assert wrong in problem.wrong
     assert right in problem.right
+
+
+def test_https_needs_a_port_of_its_own() -> None:
+    """Plain HTTP stays, so its port is taken; without a certificate the key says nothing."""
+    text = "[http]\nport = 8443\ntls_port = 8443\n"
+    assert 8443 == from_text(text, Path("/nonexistent")).http.tls_port
+    keys = [problem.key for problem in problems_of(text + "tls_cert = 'a'\ntls_key = 'b'\n")]
+    assert ["http.tls_port", "http.tls_cert", "http.tls_key"] == keys
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -32,12 +32,12 @@ def test_the_printed_defaults_are_the_defaults() -> None:
 
 
 def test_the_printed_examples_are_right() -> None:
-    """With every example switched on, nothing is wrong but that its files are not here, and HTTPS neither."""
+    """With every example switched on, nothing is wrong but that its files are not here."""
     text = re.sub(r"(?m)^#(?=[a-z\[])", "", document.text())
     with pytest.raises(ConfigError) as caught:
         from_text(text, NOWHERE)
     wrong = {re.sub(r".*(does not exist)$", r"\1", problem.wrong) for problem in caught.value.problems}
-    assert {"does not exist", "HTTPS is not served yet"} == wrong
+    assert {"does not exist"} == wrong
 
 
 def test_reading_the_package_needs_no_pydantic() -> None:

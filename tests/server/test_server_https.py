@@ -17,8 +17,8 @@ import trio.testing
 from httplab import BIG, CLOSE, FakeSite, get, make_site, read_all, read_reply, serving
 
 from pxenet.config import ConfigError, Settings
+from pxenet.config.certificate import tls_context
 from pxenet.config.settings import Http
-from pxenet.server.certificate import tls_context
 from pxenet.server.http import HttpLimits, HttpServer, Tls
 
 pytestmark = needs.tool("openssl")

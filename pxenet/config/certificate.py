@@ -9,7 +9,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from pxenet.config import ConfigError, Settings
+from pxenet.config.problems import ConfigError
+from pxenet.config.settings import Settings
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!AESCCM:!PSK:!SRP"
 """For TLS 1.2, the best first, which is the server's to choose; TLS 1.3 has its own list."""
@@ -23,6 +24,16 @@ class _EncryptedKeyError(Exception):
     """OpenSSL would ask for a password."""
 
 
+class PairError(Exception):
+    """A certificate that cannot be served. ``name`` is the configuration's key that says so: tls_cert or tls_key."""
+
+    def __init__(self, name: str, wrong: str, right: str) -> None:
+        super().__init__(wrong)
+        self.name = name
+        self.wrong = wrong
+        self.right = right
+
+
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
     """The certificate of ``http.tls_cert``, ready to serve; None when there is none. Raises ConfigError when it cannot be used.
 
@@ -31,6 +42,14 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     cert, key = settings.http.tls_cert, settings.http.tls_key
     if cert is None or key is None:
         return None
+    try:
+        return server_context(cert, key)
+    except PairError as error:
+        raise ConfigError([settings.problem(f"http.{error.name}", error.wrong, error.right)]) from error
+
+
+def server_context(cert: Path, key: Path) -> ssl.SSLContext:
+    """How to serve this certificate with this key. Raises PairError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -39,7 +58,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError, _EncryptedKeyError) as error:
-        raise ConfigError([settings.problem(*_pair_problem(cert, key, error))]) from error
+        raise _fault(cert, key, error) from error
     return context
 
 
@@ -48,29 +67,33 @@ def _no_password() -> str:
     raise _EncryptedKeyError
 
 
-def _pair_problem(cert: Path, key: Path, error: Exception) -> tuple[str, str, str]:
-    """(configuration key, what is wrong, what would be right). OpenSSL does not say which of the two files it means."""
+def _fault(cert: Path, key: Path, error: Exception) -> PairError:
+    """What is wrong, and with which: OpenSSL does not say which of the two files it means."""
     if isinstance(error, _EncryptedKeyError):
         right = f"take the password off: openssl pkey -in {key} -out FILE, readable by root alone"
-        return "http.tls_key", f"{key} is encrypted, and nobody is there to type its password", right
-    for name, path in (("http.tls_cert", cert), ("http.tls_key", key)):
+        return PairError("tls_key", f"{key} is encrypted, and nobody is there to type its password", right)
+    for name, path in (("tls_cert", cert), ("tls_key", key)):
         try:
             path.read_bytes()
         except OSError as unreadable:
-            return name, f"{path} cannot be read: {unreadable.strerror}", "name a PEM file that can be read"
-    reason = (getattr(error, "reason", "") or str(error)).lower().replace("_", " ")
+            return PairError(name, f"{path} cannot be read: {unreadable.strerror}", "name a PEM file that can be read")
+    reason = (getattr(error, "reason", "") or "").lower().replace("_", " ")
     if not _has_certificate(cert):
         right = 'name a PEM file with "-----BEGIN CERTIFICATE-----", the server\'s own first, then those that signed it'
-        return "http.tls_cert", f"{cert} contains no certificate in PEM form", right
+        return PairError("tls_cert", f"{cert} contains no certificate in PEM form", right)
     if reason in _MISMATCHES:
         right = (
             f"name the key that the certificate was made with (openssl pkey -pubout -in {key} prints its public half)"
         )
-        return "http.tls_key", f"{key} is not the key of the certificate {cert}", right
+        return PairError("tls_key", f"{key} is not the key of the certificate {cert}", right)
     if "too small" in reason or "too weak" in reason:
-        return "http.tls_cert", f"{cert} cannot be served: {reason}", "make one with a key of 2048 bits (RSA) or P-256"
+        return PairError(
+            "tls_cert", f"{cert} cannot be served: {reason}", "make one with a key of 2048 bits (RSA) or P-256"
+        )
     right = 'name a PEM file with "-----BEGIN PRIVATE KEY-----"'
-    return "http.tls_key", f"{key} contains no private key in PEM form that fits ({reason or 'unreadable'})", right
+    return PairError(
+        "tls_key", f"{key} contains no private key in PEM form that fits ({reason or 'unreadable'})", right
+    )
 
 
 def _has_certificate(path: Path) -> bool:
