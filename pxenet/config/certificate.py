@@ -90,10 +90,8 @@ def _fault(cert: Path, key: Path, error: Exception) -> PairError:
         return PairError(
             "tls_cert", f"{cert} cannot be served: {reason}", "make one with a key of 2048 bits (RSA) or P-256"
         )
-    right = 'name a PEM file with "-----BEGIN PRIVATE KEY-----"'
-    return PairError(
-        "tls_key", f"{key} contains no private key in PEM form that fits ({reason or 'unreadable'})", right
-    )
+    wrong = f"{key} contains no private key in PEM form" + (f" ({reason})" if reason else "")
+    return PairError("tls_key", wrong, 'name a PEM file with "-----BEGIN PRIVATE KEY-----"')
 
 
 def _has_certificate(path: Path) -> bool:
