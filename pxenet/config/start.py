@@ -13,8 +13,13 @@ from pxenet.wire.text import address_text
 
 
 def start_problems(settings: Settings, interfaces: Sequence[Interface]) -> list[Problem]:
-    """Everything in the settings that does not fit the interfaces of this machine."""
-    found = [*_interfaces(settings, interfaces), *_address(settings, interfaces), *_pools(settings, interfaces)]
+    """Everything in the settings that does not fit the interfaces and directories of this machine."""
+    found = [
+        *_interfaces(settings, interfaces),
+        *_address(settings, interfaces),
+        *_pools(settings, interfaces),
+        *_state(settings),
+    ]
     return [settings.source.problem(key, wrong, right) for key, wrong, right in found]
 
 
@@ -66,3 +71,14 @@ def _pools(settings: Settings, interfaces: Sequence[Interface]) -> Found:
                         f"the pool contains {address_text(own)}, which is this server's own address on {interface.name}"
                     )
                     yield ("dhcp", "subnet", index, "pool"), wrong, "leave it out of the pool"
+
+
+def _state(settings: Settings) -> Found:
+    """The store, with the secret that all tokens are made of, is in no directory that everybody may read from, links followed."""
+    state = settings.server.state.resolve()
+    served = [settings.server.root, *(tree.source_dir for tree in settings.trees.values())]
+    for directory in served:
+        if directory is not None and state.is_relative_to(directory.resolve()):
+            wrong = f"{settings.server.state} is inside {directory}, whose files every machine may read"
+            yield ("server", "state"), wrong, "keep the state outside, e.g. in /var/lib/pxenet"
+            return
