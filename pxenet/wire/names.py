@@ -16,21 +16,24 @@ import re
 from dataclasses import dataclass
 
 from pxenet.wire.reader import Reader, WireError
-from pxenet.wire.shapes import Shape, Value, counted, int_bytes, items_of, show, text_bytes
+from pxenet.wire.shapes import Shape, Value, counted, int_bytes, items_of, text_bytes, text_in
 
 _POINTER = 0xC0
 _MAX_NAME_BYTES = 255
 _MAX_LABEL_BYTES = 63
+_MAX_LABELS = 127
+"""Labels of one byte each that fit into a name."""
 
 
 def _read_name(data: bytes, at: int) -> tuple[str, int, bool]:
     """The name at this offset, the offset behind it, and whether it was closed by a zero length.
 
     Pointers must point backwards to before the place where the present run of labels began: so each jump goes further back and
-    no loop is possible.
+    no loop is possible. Nor does anybody need more jumps than a name can have labels; without that bound a value made of pointers to
+    pointers takes seconds.
     """
     labels: list[str] = []
-    start, behind, size = at, -1, 0
+    start, behind, size, jumps = at, -1, 0, 0
     while at < len(data):
         length = data[at]
         if length == 0:
@@ -41,6 +44,8 @@ def _read_name(data: bytes, at: int) -> tuple[str, int, bool]:
             target = int.from_bytes(data[at : at + 2], "big") & 0x3FFF
             if target >= start:
                 raise WireError(at, "pointer", f"to {target}, which is not before {start}")
+            if (jumps := jumps + 1) > _MAX_LABELS:
+                raise WireError(at, "pointer", f"the name has more than {_MAX_LABELS} of them")
             behind = behind if behind >= 0 else at + 2
             start = at = target
             continue
@@ -149,7 +154,7 @@ def _parse_fqdn(reader: Reader) -> Value:
     flags, rcode1, rcode2 = reader.u8("flags"), reader.u8("rcode1"), reader.u8("rcode2")
     data = reader.rest()
     if not flags & FQDN_ENCODED:
-        return Fqdn(flags, show(data.rstrip(b"\0")), rcode1, rcode2)
+        return Fqdn(flags, text_in(data), rcode1, rcode2)
     name, behind, closed = _read_name(data, 0)
     if behind != len(data):
         raise WireError(3 + behind, "name", "goes on behind its end")

@@ -27,8 +27,8 @@ from pxenet.wire.shapes import (
     counted,
     int_bytes,
     items_of,
-    show,
     text_bytes,
+    text_in,
 )
 
 PXE_CLIENT = "PXEClient"
@@ -110,7 +110,7 @@ def _parse_menu(reader: Reader) -> Value:
     found: list[MenuItem] = []
     while reader.left or not found:
         kind = reader.u16("type")
-        found.append(MenuItem(kind, show(reader.take(reader.u8("length"), "text"))))
+        found.append(MenuItem(kind, text_in(reader.take(reader.u8("length"), "text"))))
     return tuple(found)
 
 
@@ -133,7 +133,7 @@ class MenuPrompt:
 
 def _parse_prompt(reader: Reader) -> Value:
     """timeout u8, text."""
-    return MenuPrompt(reader.u8("timeout"), show(reader.rest()))
+    return MenuPrompt(reader.u8("timeout"), text_in(reader.rest()))
 
 
 def _serialize_prompt(value: Value) -> bytes:

@@ -197,13 +197,18 @@ def show(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def _parse_text(reader: Reader) -> Value:
-    """Trailing NULs are stripped (RFC 2132 §2); no bytes at all is None, the same as absent: some clients send an empty host name."""
-    data = reader.rest().rstrip(b"\0")
+def text_in(data: bytes) -> str:
+    """A text field's bytes as text. NULs at its end are stripped (RFC 2132 §2); one inside it is a WireError."""
+    data = data.rstrip(b"\0")
     nul = data.find(0)
     if nul >= 0:
         raise WireError(nul, "text", "a NUL inside it")
-    return show(data) or None
+    return show(data)
+
+
+def _parse_text(reader: Reader) -> Value:
+    """No bytes at all is None, the same as absent: some clients send an empty host name."""
+    return text_in(reader.rest()) or None
 
 
 def _serialize_text(value: Value) -> bytes:

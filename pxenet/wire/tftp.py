@@ -170,8 +170,11 @@ def find_option(options: Options, name: str) -> int | None:
 
 
 def option_number(value: str) -> int | None:
-    """An option's value as a number; None unless it is written in decimal ASCII digits and nothing else."""
-    return int(value) if value.isascii() and value.isdigit() else None
+    """An option's value as a number; None unless it is written in decimal ASCII digits and nothing else.
+
+    Nor is it one when it is longer than any request: an OACK may hold more digits than ``int`` takes.
+    """
+    return int(value) if len(value) <= MAX_REQUEST and value.isascii() and value.isdigit() else None
 
 
 # Fast path. A server under load sees almost nothing but ACKs of exactly four octets and sends almost nothing but DATA: neither

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pxenet.capture import dissect
@@ -17,7 +17,7 @@ from pxenet.wire import dhcp
 from pxenet.wire.dhcp import COOKIE, LARGEST_BYTES, Message
 from pxenet.wire.iana import OptionCode as Code
 from pxenet.wire.options import DHCP, Options, encode
-from pxenet.wire.pxe import IPXE, PXE
+from pxenet.wire.pxe import IPXE, PXE, PxeCode
 from pxenet.wire.reader import WireError
 from pxenet.wire.relay import RELAY
 from pxenet.wire.shapes import Space
@@ -200,11 +200,13 @@ def test_any_message_round_trips(raw: dict[int, bytes], overload: int | None, ma
 SPACES: list[Space] = [DHCP, RELAY, PXE, IPXE]
 
 
-@settings(max_examples=200)
-@given(st.sampled_from(SPACES), st.binary(max_size=80), st.data())
-def test_any_value_of_any_option(space: Space, raw: bytes, data: st.DataObject) -> None:
+@settings(max_examples=500)
+@given(st.sampled_from([(space, code) for space in SPACES for code in space.rows]), st.binary(max_size=80))
+@example((PXE, PxeCode.MENU_PROMPT), b"\0\0")
+@example((PXE, PxeCode.BOOT_MENU), b"\x80\0\x02\0x")
+def test_any_value_of_any_option(row: tuple[Space, int], raw: bytes) -> None:
     """Any bytes as any option's value: a typed value that serializes and parses to itself, or WireError."""
-    code = data.draw(st.sampled_from(sorted(space.rows)))
+    space, code = row
     options = Options([(code, raw)], space)
     try:
         value = options.get(code)
@@ -213,6 +215,16 @@ def test_any_value_of_any_option(space: Space, raw: bytes, data: st.DataObject) 
         return
     if value is not None:
         assert Options.build({code: value}, space).get(code) == value
+
+
+def test_pointers_to_pointers() -> None:
+    """A domain search list of nothing but pointers, each to the one before it: refused as soon as no name needs so many."""
+    pointers = [0xC000, *(0xC000 | at for at in range(3, 8000, 2))]
+    raw = b"\1a\0" + b"".join(pointer.to_bytes(2, "big") for pointer in pointers)
+    assert Options([(Code.DOMAIN_SEARCH, raw[: 3 + 2 * 127])]).get(Code.DOMAIN_SEARCH) == ("a",) * 128
+    with pytest.raises(WireError) as caught:
+        Options([(Code.DOMAIN_SEARCH, raw)]).get(Code.DOMAIN_SEARCH)
+    assert "127" in caught.value.reason
 
 
 LABELS = st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5)

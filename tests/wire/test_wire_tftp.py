@@ -177,6 +177,14 @@ def test_option_ranges(name: str) -> None:
             find_option(((name, str(outside)),), name)
 
 
+def test_more_digits_than_a_number_can_have() -> None:
+    """An OACK is not bounded as requests are: thousands of digits are no number, and no other error than any wrong value."""
+    packet = parse(b"\0\6blksize\0" + b"9" * 5000 + b"\0")
+    assert isinstance(packet, Oack)
+    with pytest.raises(WireError):
+        find_option(packet.options, "blksize")
+
+
 @pytest.mark.parametrize("value", ["", "-1", "+1", "0x10", " 1", "1 ", "1_0", "１", "²", "1.0"])
 def test_only_plain_decimal_is_a_number(value: str) -> None:
     """What Python would take for a number besides is none on the wire."""
