@@ -409,6 +409,7 @@ def test_a_full_disk_fails_and_recovers(tmp_path: Path) -> None:
 
 
 @needs.root()
+@needs.namespace()
 @pytest.mark.parametrize("program", [FULL_BY_TMPFS, READ_ONLY], ids=["full", "read-only"])
 def test_a_real_file_system_that_fails(tmp_path: Path, program: str) -> None:
     """A full and a read-only file system, mounted where nobody else sees it: FAILED for the whole batch, later durable again."""
