@@ -124,8 +124,8 @@ def as_text(told: Told) -> str:
     sentence, advice = describe(told.event)
     who = " ".join(part for part in (told.name, _mac(told.event), _address(told.event)) if part)
     mark = "! " if KINDS[told.event.kind].level in (Level.WARNING, Level.ERROR) else ""
-    line = f"{time.strftime('%H:%M:%S', time.localtime(told.at))} {mark}{who or 'somebody'} {sentence}"
-    return printable(f"{line}\n         what to do: {advice}" if advice else line)
+    line = printable(f"{time.strftime('%H:%M:%S', time.localtime(told.at))} {mark}{who or 'somebody'} {sentence}")
+    return f"{line}\n         what to do: {printable(advice)}" if advice else line
 
 
 def as_json(told: Told) -> str:
@@ -147,8 +147,9 @@ def as_json(told: Told) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` without control characters: names come from the network, and a terminal obeys escape sequences."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """``text`` without control characters: names come from the network, a terminal obeys escape sequences, and a line break in a name
+    would let anybody write lines of ours."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _mac(event: Event) -> str:

@@ -52,8 +52,11 @@ def test_a_line_for_machines() -> None:
 
 
 def test_names_from_the_network_cannot_steer_the_terminal() -> None:
-    """Escape sequences in a file name are shown, not obeyed."""
-    assert printable("\x1b[2Jx\ny") == "\N{REPLACEMENT CHARACTER}[2Jx\ny"
+    """Escape sequences in a file name are shown, not obeyed, and a line break cannot begin a line of ours."""
+    assert printable("\x1b[2Jx\ny") == "\N{REPLACEMENT CHARACTER}[2Jx\N{REPLACEMENT CHARACTER}y"
+    stream, tell = log()
+    tell(Event("install.failed", MAC, 0, {"why": "no disk\n12:00:00 web02 reports: installed"}))
+    assert 2 == len(stream.getvalue().splitlines())  # the sentence, and what to do
 
 
 def test_rings_are_bounded() -> None:
