@@ -120,7 +120,7 @@ class Machine:
         self._exchanges = _exchanges(self.boot)
         ports = [step.packet.source_port for step in self.boot.tftp if step.packet.version == 4]
         self._ports: Iterator[int] = cycle(ports or [49152])  # of lpxelinux one for all, of the others one each
-        self._class = ""
+        self._by_http = False
 
     # -- the firmware --------------------------------------------------------------------------------------------------------
 
@@ -131,6 +131,7 @@ class Machine:
         if client.kind is ClientKind.IPXE:
             return self._ipxe(loads)
         if client.kind is ClientKind.HTTP:
+            self._by_http = True
             self._firmware_http(loads)
             return self._ipxe_asks()
         return self._run(self._firmware_tftp(loads), self._edk2)
@@ -198,6 +199,7 @@ class Machine:
 
     def _run(self, name: str, get: Callable[[str], bytes]) -> Outcome:
         """The program of that name, read already."""
+        assert not self._by_http, "measured: after HTTP boot neither GRUB nor syslinux has a network"
         directory, program = posixpath.split(name)
         if program in ("pxelinux.0", "lpxelinux.0", "syslinux.efi"):
             return self._pxelinux(directory, "ldlinux.e64" if program.endswith(".efi") else "ldlinux.c32")

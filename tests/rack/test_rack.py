@@ -119,6 +119,9 @@ def test_two_that_claim_one_address_are_nobody(base: Path) -> None:
     assert (None, "") == (asker.host, asker.evidence)
     assert 404 == scene.get("/boot.ipxe", ADDRESS).status
     assert 200 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", ADDRESS).status
+    scene.exchange(STRANGER_MAC, BIOS, address=ADDRESS)
+    scene.exchange(NEIGHBOUR_MAC, BIOS, address=ADDRESS)
+    assert 403 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", ADDRESS).status
 
 
 def test_a_token_is_enough_from_an_address_that_is_nobodys(base: Path) -> None:
