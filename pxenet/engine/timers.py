@@ -2,7 +2,8 @@
 
 A heap with lazy deletion: an item stands in it at a time not later than its deadline. Moving the deadline later is one attribute
 written, and the item is put back when its old time comes up; only moving it earlier touches the heap. So a transfer that makes
-progress with every packet costs the heap nothing per packet. Knows no clock: times are numbers of the caller's.
+progress with every packet costs the heap nothing per packet. Entries of things that are over are cleared away when they outnumber the
+others, so that a flood of short-lived things does not stay until its deadlines. Knows no clock: times are numbers of the caller's.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ class Timed(Protocol):
 
 T = TypeVar("T", bound=Timed)
 
+_SMALL = 1024
+"""Entries that are never worth clearing away."""
+
 
 class Timers(Generic[T]):
     """The deadlines of items of one kind."""
 
-    __slots__ = ("_count", "_heap")
+    __slots__ = ("_clear_at", "_count", "_heap")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
         self._count = 0
+        self._clear_at = _SMALL
 
     def __len__(self) -> int:
         """How many entries are kept, outdated ones included."""
@@ -49,7 +54,7 @@ class Timers(Generic[T]):
             self._push(at, item)
 
     def disarm(self, item: T) -> None:
-        """The item is not due any more. Its entry goes when its time comes up."""
+        """The item is not due any more. Its entry goes when its time comes up, or when such entries have become too many."""
         item.due_at = NEVER
 
     def due(self, now: float) -> list[T]:
@@ -81,3 +86,19 @@ class Timers(Generic[T]):
     def _push(self, at: float, item: T) -> None:
         self._count += 1
         heapq.heappush(self._heap, (at, self._count, item))
+        if len(self._heap) >= self._clear_at:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Forget the entries that would wake nobody. Next done when there are twice as many as are left: so each entry costs no more."""
+        kept: list[tuple[float, int, T]] = []
+        for entry in self._heap:
+            at, _, item = entry
+            if at == item.armed_at:
+                if item.due_at < NEVER:
+                    kept.append(entry)
+                else:
+                    item.armed_at = NEVER
+        heapq.heapify(kept)
+        self._heap[:] = kept  # in place: due() holds on to the list
+        self._clear_at = max(_SMALL, 2 * len(kept))

@@ -69,6 +69,21 @@ def test_disarmed() -> None:
     assert [thing] == timers.due(3.0)
 
 
+def test_what_is_over_does_not_stay() -> None:
+    """A flood of things that end at once leaves few entries behind, and what still waits is due in order."""
+    timers: Timers[Thing] = Timers()
+    waiting = [Thing(n) for n in range(1500)]
+    for thing in waiting:
+        timers.arm(thing, 40.0 + thing.name)
+    for n in range(20_000):
+        over = Thing(n)
+        timers.arm(over, 30.0)
+        timers.disarm(over)
+    assert len(timers) <= 2 * len(waiting)
+    assert over.armed_at in (30.0, NEVER)
+    assert waiting == [thing for at in range(40, 1600) for thing in timers.due(at)]
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("arm"), st.integers(0, 4), st.integers(0, 20)),
