@@ -37,6 +37,7 @@ def said(options: dict[int, object], mac: bytes = MAC1) -> Message:
         ({60: X64_CLASS, 93: (7,), 77: b"iPXE"}, ClientKind.IPXE, 7, Platform.X64),
         ({60: X64_CLASS, 93: (7,), 77: b"\x04iPXE"}, ClientKind.IPXE, 7, Platform.X64),
         ({60: X64_CLASS, 93: (7,), 175: b"\x13\1\1"}, ClientKind.IPXE, 7, Platform.X64),
+        ({60: b"PXEClient:Arch:00007:UNDI:003016\0\xff?"}, ClientKind.PXE, 7, Platform.X64),
         ({60: "U-Boot.armv8", 93: (22,)}, ClientKind.OTHER, 22, None),
         ({60: "udhcp 1.35.0"}, ClientKind.OTHER, 0, Platform.BIOS),
         ({60: b"\xff\xfe\0x"}, ClientKind.OTHER, 0, Platform.BIOS),

@@ -14,6 +14,7 @@ from pxenet.wire.iana import OptionCode
 from pxenet.wire.options import Options
 from pxenet.wire.pxe import FEATURE_CODES, HTTP_CLIENT, IPXE, parse_class
 from pxenet.wire.reader import WireError
+from pxenet.wire.shapes import show
 
 T = TypeVar("T")
 
@@ -40,7 +41,8 @@ def lenient(read: Callable[[int], T | None], code: int) -> T | None:
 def boot_client(message: Message) -> BootClient:
     """The machine as its packet describes it."""
     options = message.options
-    vendor_class = lenient(options.text, OptionCode.VENDOR_CLASS) or ""
+    # Only how it begins counts, so a ROM that leaves rubbish behind a NUL boots all the same.
+    vendor_class = show((options.raw(OptionCode.VENDOR_CLASS) or b"").partition(b"\0")[0])
     user_class = options.raw(OptionCode.USER_CLASS) or b""
     boot_class = parse_class(vendor_class)
     # iPXE's class is that of the firmware it replaces; only 77 and 175 give it away, and 77 comes bare or as RFC 3004's list.
