@@ -232,9 +232,11 @@ class Rendered:
     def _answer(self, path: str, asker: Asker, now: float) -> Content | Absent:
         token, _, rest = path.removeprefix("answer/").partition("/")
         permission = self._may_read(token, asker.address, now)
-        if not permission.allowed:
+        host = self._host_of_key(permission.key) if permission.key else None
+        # What the menu offers must be installable each time that a person chooses it, also after an installation.
+        again = permission.ended and host is not None and self._plan(host).action is Action.MENU
+        if not permission.allowed and not again:
             return Absent(Missing.DENIED, permission.reason)
-        host = self._host_of_key(permission.key)
         if host is None:
             return Absent(Missing.DENIED, f"no machine is known as {permission.key}")
         if asker.host is not None and asker.host.key != host.key:

@@ -64,6 +64,8 @@ class Permission:
     """The machine the token belongs to; empty when it is not valid."""
     reason: str = ""
     """Why not, in words."""
+    ended: bool = False
+    """The only reason is that the machine's installation is over. A person at its menu may begin another one."""
 
 
 @dataclass(slots=True)
@@ -148,14 +150,14 @@ class Access:
             return Permission(
                 False, "", "the token in the path is not valid; a machine gets a new one each time it is armed"
             )
-        if not self._installs.armed(key):
-            record = self._installs.record(key)
-            state = record.state.value if record else "not armed"
-            return Permission(False, key, f"its machine is {state}, so nothing is to be installed")
         mac = self._leased(address, now)
         owners = [mac] if mac is not None else [claim.mac for claim in self._believed(address, now)]
         if owners and key not in map(self._key_of_mac, owners):
             return Permission(False, key, f"it is for {key}, but this address belongs to {owners[-1].hex(':')}")
+        if not self._installs.armed(key):
+            record = self._installs.record(key)
+            state = record.state.value if record else "not armed"
+            return Permission(False, key, f"its machine is {state}, so nothing is to be installed", ended=True)
         return Permission(True, key)
 
     def may_be(self, key: str, mac: bytes | None, address: int, now: float) -> Permission:

@@ -58,6 +58,7 @@ class World:
         self.unknown = Plan(Action.NONE, reason="unknown-ignore")
         self.loaders: dict[Platform, Loader] = dict(DEFAULT_LOADERS)
         self.refused = ""
+        self.ended = False
 
     def rendered(self) -> Rendered:
         return Rendered(
@@ -89,7 +90,7 @@ class World:
     def may_read(self, token: str, address: int, now: float) -> Permission:
         key = {"token-one": ONE.key, "token-two": TWO.key}.get(token)
         if key is None or self.refused:
-            return Permission(False, key or "", self.refused or "not valid")
+            return Permission(False, key or "", self.refused or "not valid", self.ended)
         return Permission(True, key)
 
 
@@ -305,6 +306,18 @@ def test_access_has_the_last_word(world: World) -> None:
     world.plans["one"] = Plan(Action.LOCAL, world.profile, "installed")
     found = world.rendered().find("answer/token-one/alma9/ks.cfg", asker(ONE), 0.0)
     assert isinstance(found, Absent)
+
+
+def test_a_menu_installs_again(world: World) -> None:
+    """A person who chooses a profile from the menu means it, also on a machine that has reported installed before."""
+    world.refused, world.ended = "its machine is installed", True
+    source = world.rendered()
+    path = "answer/token-one/alma9/ks.cfg"
+    assert Absent(Missing.DENIED, "its machine is installed") == source.find(path, asker(ONE), 0.0)
+    world.plans["one"] = Plan(Action.MENU, reason="no-profile-menu")
+    assert "# for one\n" == text(source.find(path, asker(ONE), 0.0))
+    world.ended = False
+    assert isinstance(source.find(path, asker(ONE), 0.0), Absent)
 
 
 def test_a_broken_template_is_told(tmp_path: Path) -> None:

@@ -254,9 +254,12 @@ def test_not_when_the_install_is_over(outcome: str) -> None:
     result = world.installs.callback(world.token, outcome, "", 0.0)
     assert world.may()[0], "until the report is durable"
     world.installs.committed(result.changes[0], Verdict.DURABLE, 0.0)
-    allowed, reason = world.may()
-    assert not allowed
-    assert outcome in reason
+    permission = world.access.may_read_answer(world.token, HERE, 0.0)
+    assert (permission.allowed, permission.ended) == (False, True)
+    assert outcome in permission.reason
+    world.lease(B)
+    permission = world.access.may_read_answer(world.token, HERE, 0.0)
+    assert (permission.allowed, permission.ended) == (False, False), "another machine asks"
 
 
 MACS = [A, B, bytes.fromhex("5254000000cc")]
