@@ -30,6 +30,9 @@ from pxenet.server.http_tls import HANDSHAKE_S
 _PROOFS = frozenset({Role.LOADER, Role.KERNEL, Role.ANSWER})
 """Roles whose delivery moves a machine's state: it must have arrived, not merely left."""
 
+_MAX_DETAIL = 300
+"""Characters of the reason that are told: it may name what was asked for."""
+
 
 class Site(Protocol):
     """What is served. All peers are raw ``sockaddr`` bytes."""
@@ -257,7 +260,7 @@ class Connection:
             detail: dict[str, object] = {"path": path, "why": answer.detail or answer.missing.value}
             self._tell("http.denied", detail)
         else:
-            self._tell("http.missing", {"path": path, "status": answer.missing.value})
+            self._tell("http.missing", {"path": path, "status": (answer.detail or answer.missing.value)[:_MAX_DETAIL]})
 
     def _tell(self, kind: str, detail: dict[str, object]) -> None:
         self._front.site.event(Event(kind, address=ipv4_of(self.peer), detail=detail))

@@ -17,7 +17,8 @@ import trio
 import trio.testing
 from httplab import BIG, CLOSE, LOOPBACK, FakeSite, get, make_site, read_all, read_reply, serving
 
-from pxenet.model import Region
+from pxenet.content.tree import Tree
+from pxenet.model import Absent, Asker, Missing, Region
 from pxenet.net.datagram import peer_address
 from pxenet.server import http_socket
 from pxenet.server.http import HttpLimits
@@ -464,6 +465,19 @@ async def test_what_is_asked_is_told_harmlessly(site: FakeSite) -> None:
     assert isinstance(path, str)
     assert path.isprintable()
     assert len(path) <= 200
+
+
+async def test_why_something_is_missing_is_told(site: FakeSite) -> None:
+    """People read the reason (a template's fault with its line, say), the client only that there is nothing."""
+    site.tree = Tree([_Faulty()])
+    async with serving(site) as http:
+        assert (await http.exchange(get("/ks.cfg", CLOSE))).endswith(b"file not found\n")
+    assert site.events[0].detail["status"] == "ks.cfg.j2:7: undefined: 'rootpw'"
+
+
+class _Faulty:
+    def find(self, path: str, asker: Asker, now: float) -> Absent:
+        return Absent(Missing.NOT_FOUND, "ks.cfg.j2:7: undefined: 'rootpw'")
 
 
 async def test_cold_files_are_read_by_a_thread(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
