@@ -90,7 +90,7 @@ class Timers(Generic[T]):
             self._clear()
 
     def _clear(self) -> None:
-        """Forget the entries that would wake nobody. Next done when there are twice as many as are left: so each entry costs no more."""
+        """Forget the entries that would wake nobody; next when there are twice as many as are left, so that this costs little."""
         kept: list[tuple[float, int, T]] = []
         for entry in self._heap:
             at, _, item = entry

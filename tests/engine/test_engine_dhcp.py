@@ -227,6 +227,7 @@ def test_without_hardware_address_the_identifier_is_the_key() -> None:
 # -- facts §7: ACK, NAK or silence --------------------------------------------------------------------------------------------
 
 MINE, TAKEN, FREE, FOREIGN = A("10.0.0.195"), A("10.0.0.199"), A("10.0.0.150"), A("192.168.7.7")
+OUTSIDE = A("10.0.0.77")  # of our network, not of our pool
 KNOWN = [bound(MINE), bound(TAKEN, MAC3)]
 ACKED, REFUSED, SILENT = "ACK", "NAK", ""
 
@@ -240,6 +241,9 @@ TABLE = [
     ("init-reboot", KNOWN, MINE, ACKED, ACKED),
     ("init-reboot", [bound(MINE, until=-1)], MINE, ACKED, ACKED),  # ended, still to be had
     ("init-reboot", [], MINE, SILENT, REFUSED),
+    ("init-reboot", KNOWN, OUTSIDE, REFUSED, REFUSED),
+    ("init-reboot", [bound(MINE, until=-1)], FREE, REFUSED, REFUSED),
+    ("init-reboot", [bound(MINE, until=-1)], OUTSIDE, SILENT, REFUSED),  # another server's, given since
     ("init-reboot", KNOWN, FREE, REFUSED, REFUSED),
     ("init-reboot", KNOWN, TAKEN, REFUSED, REFUSED),
     ("init-reboot", [bound(TAKEN, MAC3)], TAKEN, REFUSED, REFUSED),
@@ -419,6 +423,19 @@ def test_two_networks_on_one_wire() -> None:
     assert net.hear(discover(MAC2))[0].startswith("OFFER 10.5.0.170")
     assert net.hear(discover(MAC1))[0].startswith("OFFER 10.5.0.1")
     assert net.hear(reboot(A("10.5.0.170"), MAC2), 1)[-1].startswith("ACK 10.5.0.170")
+
+
+def test_a_network_on_our_wire_that_is_not_ours() -> None:
+    """Where one of two networks on a wire is another server's, no address of it is given, and none refused: not even as the only
+    server of the other network."""
+    mine = with_subnet(pools=((ONE, ONE),), authoritative=True).subnets[0]
+    theirs = Subnet(A("10.9.0.0"), 24, pools=((A("10.9.0.10"), A("10.9.0.20")),), interface="eth0", mode="off")
+    net = Scene(DhcpSettings(subnets=(mine, theirs)), leases=[bound(ONE, MAC3)])
+    assert net.hear(discover()) == []
+    assert net.hear(reboot(A("10.9.0.15"))) == []
+    assert net.hear(renew(A("10.9.0.15"))) == []
+    assert net.hear(select(A("10.9.0.15"))) == ["NAK to 255.255.255.255:68"]
+    assert net.hear(reboot(A("10.8.0.15"))) == ["NAK to 255.255.255.255:68"]
 
 
 # -- what is in the answers ------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Query:
     identity: bytes
     """Its key among the leases: htype + chaddr, or 0xff + option 61."""
     link: Link
-    """The subnets of its network; empty when none is configured."""
+    """The subnets of its network, all of the same mode; empty when none is configured."""
     mode: DhcpMode
     """What we are to that network."""
     server: int

@@ -46,7 +46,9 @@ class Reception:
         network = network_of(message, relayed)
         if interface is None and not network and not message.ciaddr:
             return "interface"
-        link = self._link(message, datagram, network, interface)
+        wire = self._link(message, datagram, network, interface)
+        mode = wire[0].subnet.mode if wire else self._default_mode
+        link = tuple(served for served in wire if served.subnet.mode == mode)
         server = _our_address(link, datagram, interface)
         client = boot_client(message)
         return Query(
@@ -57,7 +59,8 @@ class Reception:
             client=client,
             identity=identity,
             link=link,
-            mode=link[0].subnet.mode if link else self._default_mode,
+            beside=tuple(served for served in wire if served.subnet.mode != mode),
+            mode=mode,
             server=server,
             via=network or server,
             host=self._hosts(client),

@@ -81,11 +81,7 @@ def judge(query: Query, stage: Stage, address: int, reserved: frozenset[int]) ->
         return Finding.TAKEN, served
     if _is_its(query, stage, address, served, own):
         return Finding.RIGHT, served
-    known = (
-        own is not None
-        or _offered(query)
-        or any(one.leases.record(query.identity, query.client.mac) for one in query.link)
-    )
+    known = own is not None or _offered(query) or _has_record(query, address, served)
     if stage is Stage.SELECTING and not known and address in served.pool:
         return Finding.RIGHT, served  # offered before we were started again, or the offer was forgotten in a flood
     return (Finding.WRONG if known else Finding.UNKNOWN), served
@@ -101,6 +97,12 @@ def _is_its(query: Query, stage: Stage, address: int, served: ServedSubnet, own:
     if record is None or record.address != address:
         return False
     return address in served.pool or served.leases.leased_to(address, query.now) == query.identity
+
+
+def _has_record(query: Query, address: int, served: ServedSubnet) -> bool:
+    """A lease that has ended tells nothing about an address that we do not give out: another server may have given that since."""
+    records = (one.leases.record(query.identity, query.client.mac) for one in query.link)
+    return any(record is not None and (address in served.pool or record.expires_at > query.now) for record in records)
 
 
 def _offered(query: Query) -> bool:

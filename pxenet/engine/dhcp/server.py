@@ -238,6 +238,10 @@ class DhcpServer:
                 self._has_subnet(query, out)
             self._desk.drop("no subnet")
             return
+        owner = self._subnets.of_address(address)
+        if stage is not Stage.SELECTING and owner is not None and owner.subnet.mode != query.mode:
+            self._desk.drop("an address of another server")
+            return
         finding, served = judge(query, stage, address, self._settings.reserved)
         what = reaction(stage, finding, authoritative=query.authoritative)
         if what is Reaction.SILENT:
