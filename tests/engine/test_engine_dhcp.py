@@ -436,6 +436,9 @@ def test_a_network_on_our_wire_that_is_not_ours() -> None:
     assert net.hear(renew(A("10.9.0.15"))) == []
     assert net.hear(select(A("10.9.0.15"))) == ["NAK to 255.255.255.255:68"]
     assert net.hear(reboot(A("10.8.0.15"))) == ["NAK to 255.255.255.255:68"]
+    elsewhere = Subnet(A("10.9.0.0"), 24, mode="off")
+    net = Scene(DhcpSettings(subnets=(mine, elsewhere)))
+    assert net.hear(reboot(A("10.9.0.15"))) == ["NAK to 255.255.255.255:68"]
 
 
 # -- what is in the answers ------------------------------------------------------------------------------------------------------

@@ -61,6 +61,8 @@ class Query:
     """Its key among the leases: htype + chaddr, or 0xff + option 61."""
     link: Link
     """The subnets of its network, all of the same mode; empty when none is configured."""
+    beside: Link
+    """What else is on that wire, in other modes: those addresses are neither ours to give nor to refuse."""
     mode: DhcpMode
     """What we are to that network."""
     server: int

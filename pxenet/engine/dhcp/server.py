@@ -238,8 +238,7 @@ class DhcpServer:
                 self._has_subnet(query, out)
             self._desk.drop("no subnet")
             return
-        owner = self._subnets.of_address(address)
-        if stage is not Stage.SELECTING and owner is not None and owner.subnet.mode != query.mode:
+        if stage is not Stage.SELECTING and any(address in one.subnet for one in query.beside):
             self._desk.drop("an address of another server")
             return
         finding, served = judge(query, stage, address, self._settings.reserved)
