@@ -110,6 +110,9 @@ class HttpServer:
                         listener.setblocking(False)
                         accepting.start_soon(self._accept, listener, context, connections)
                     task_status.started()
+            # Clients are refused at once, instead of waiting in the kernel's queue for somebody who will not come.
+            for listener, _ in self._listeners:
+                listener.shutdown(socket.SHUT_RDWR)
 
     async def drain(self) -> None:
         """Take no new connections, end those that wait, let replies finish; returns when none is left."""

@@ -1,0 +1,179 @@
+"""The server as a program, started by a test: its readiness messages, its words, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S = 20.0
+"""How long a test waits for what must happen; a slow machine needs a part of it."""
+
+_CLONE_NEWNET = 0x40000000
+
+
+@dataclass
+class Program:
+    """A running server."""
+
+    process: subprocess.Popen[bytes]
+    notify: socket.socket
+    log: Path
+
+    def said(self) -> str:
+        """Everything it has printed so far, on both of its streams."""
+        return self.log.read_text()
+
+    def expect(self, message: str) -> None:
+        """The next message to the service manager is this one."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not select.select([self.notify], [], [], 0.05)[0]:
+            assert self.process.poll() is None, f"ended with {self.process.returncode}\n{self.said()}"
+            assert time.monotonic() < deadline, f"{message} did not come\n{self.said()}"
+        assert message == self.notify.recv(100).decode()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def ended(self) -> int:
+        """Its exit status, once it has ended."""
+        return self.process.wait(PATIENCE_S)
+
+    def stopped(self, number: int = SIGTERM) -> int:
+        """The exit status after a signal."""
+        self.signal(number)
+        return self.ended()
+
+
+@contextlib.contextmanager
+def program(
+    directory: Path,
+    *arguments: str,
+    prefix: Sequence[str] = (),
+    script: str = "",
+    ready: bool = True,
+    env: dict[str, str] | None = None,
+) -> Iterator[Program]:
+    """Run ``python -m pxenet.server ARGUMENTS``, killed at the end if need be; ``ready``: wait until it says so.
+
+    ``prefix``: a command that runs it (``ip netns exec ...``). ``script``: Python code that changes something in the program before.
+    """
+    path = directory / "notify"
+    path.unlink(missing_ok=True)
+    start = "from pxenet.cli.serving import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", f"{script}\n{start}"] if script else [sys.executable, "-m", "pxenet.server"]
+    with contextlib.ExitStack() as closing:
+        notify = closing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        notify.bind(str(path))
+        path.chmod(0o666)
+        log = directory / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*prefix, *command, *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"NOTIFY_SOCKET": str(path)} | (env or {}),
+                cwd=directory,
+            )
+        closing.callback(process.wait)
+        closing.callback(process.kill)
+        running = Program(process, notify, log)
+        if ready:
+            running.expect("READY=1")
+        yield running
+
+
+def free_ports() -> dict[str, int]:
+    """Ports above 1023 that nobody has, for each key that names a port."""
+    kinds = {
+        "dhcp": socket.SOCK_DGRAM,
+        "proxy": socket.SOCK_DGRAM,
+        "tftp": socket.SOCK_DGRAM,
+        "http": socket.SOCK_STREAM,
+    }
+    with contextlib.ExitStack() as held:
+        found = {}
+        for name, kind in kinds.items():
+            sock = held.enter_context(socket.socket(socket.AF_INET, kind))
+            sock.bind(("0.0.0.0", 0))
+            found[name] = sock.getsockname()[1]
+    return found
+
+
+def loopback_config(ports: dict[str, int], server: str = "") -> str:
+    """A configuration for ports above 1023 on the loopback, which needs no privileges; ends inside ``[server]``."""
+    return (
+        f"[dhcp]\nport = {ports['dhcp']}\nproxy_port = {ports['proxy']}\n[tftp]\nport = {ports['tftp']}\n"
+        f'[http]\nport = {ports["http"]}\n[server]\ninterface = "lo"\nstate = "state"\n{server}\n'
+    )
+
+
+class Reader:
+    """A TFTP client that takes a file block by block, when the test says so. 512 octets a block."""
+
+    def __init__(self, host: str, port: int, name: str) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(PATIENCE_S)
+        self.data = b""
+        self.ended = False
+        self._block = 0
+        self.socket.sendto(b"\0\1" + name.encode() + b"\0octet\0", (host, port))
+
+    def close(self) -> None:
+        """Leave, saying nothing."""
+        self.socket.close()
+
+    def take(self) -> None:
+        """Receive the next block and acknowledge it."""
+        while True:
+            packet, peer = self.socket.recvfrom(2000)
+            assert packet[:2] == b"\0\3", packet
+            if int.from_bytes(packet[2:4], "big") == (self._block + 1) & 0xFFFF:
+                break
+        self._block += 1
+        self.data += packet[4:]
+        self.ended = len(packet) < 516
+        self.socket.sendto(b"\0\4" + packet[2:4], peer)
+
+    def rest(self) -> bytes:
+        """The file, once all of it is here."""
+        while not self.ended:
+            self.take()
+        self.close()
+        return self.data
+
+
+def inside(namespace: str, call: Callable[[], T]) -> T:
+    """What ``call`` returns when run in a network namespace: sockets opened there stay there. Needs root."""
+    result: list[T] = []
+    failure: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            with Path(f"/run/netns/{namespace}").open() as handle:
+                if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            result.append(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised again, in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
