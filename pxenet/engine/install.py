@@ -74,7 +74,7 @@ def _table() -> Mapping[tuple[InstallState, Evidence], InstallState]:
         #                             new        offered    loading    booted     answered   installing installed failed
         Evidence.ASKED:              (".",       ".",       ".",       "new",     "new",     "new",     ".",      "."),
         Evidence.OFFERED:            ("offered", ".",       ".",       ".",       ".",       ".",       ".",      "."),
-        Evidence.LOADING:            ("loading", "loading", ".",       ".",       ".",       ".",       ".",      "."),
+        Evidence.LOADING:            ("loading", "loading", ".",       "loading", "loading", "loading", ".",      "."),
         Evidence.BOOTED:             ("booted",  "booted",  "booted",  ".",       ".",       ".",       ".",      "."),
         Evidence.ANSWERED:           ("answered",) * 4 +                         (".",       ".",       ".",      "."),
         Evidence.INSTALLING:         ("installing",) * 5 +                                  (".",       ".",      "."),
@@ -96,6 +96,10 @@ def _table() -> Mapping[tuple[InstallState, Evidence], InstallState]:
 
 TRANSITIONS = _table()
 """(state, evidence) → state. Complete: what proves nothing leads back to the same state."""
+
+_BOOTS_AGAIN = frozenset({Evidence.ASKED, Evidence.LOADING})
+"""What a machine under way does only when it was switched on anew. Its DISCOVER is not always ours to see: with ``dhcp.mode = "off"``
+the first that shows is the boot loader."""
 
 _UNDER_WAY = frozenset({InstallState.BOOTED, InstallState.ANSWERED, InstallState.INSTALLING})
 _ENDED = frozenset({InstallState.INSTALLED, InstallState.FAILED})
@@ -204,7 +208,7 @@ class Installs:
         if key in self._reports:
             return [], []  # the report on its way to the disk settles it, and must not be overtaken by an older state
         before = self._current(key)
-        if evidence is Evidence.ASKED and before.state in _UNDER_WAY:
+        if evidence in _BOOTS_AGAIN and before.state in _UNDER_WAY:
             if 0 <= now - before.since_at < self._settle_s:
                 return [], []
             if before.attempts >= self._max_attempts:

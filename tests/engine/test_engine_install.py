@@ -64,7 +64,7 @@ def test_the_table_is_complete() -> None:
     """Every state knows what to do with every evidence; nothing leads to ``new`` but another boot and an explicit act."""
     assert set(TRANSITIONS) == {(state, evidence) for state in S for evidence in E}
     back = {evidence for (before, evidence), after in TRANSITIONS.items() if STATES.index(after) < STATES.index(before)}
-    assert back == {E.ASKED, E.REARMED, E.REPORTED_INSTALLED}  # the last: from failed, which stands after it
+    assert back == {E.ASKED, E.LOADING, E.REARMED, E.REPORTED_INSTALLED}  # the last: from failed, which stands after it
     assert {e for (b, e), after in TRANSITIONS.items() if after is S.INSTALLED and b is not after} == {
         E.REPORTED_INSTALLED
     }
@@ -109,9 +109,21 @@ def test_repeated_evidence_says_nothing() -> None:
     """The kernel read twice in one boot is one attempt, and no change is written per packet of repository traffic."""
     installs = new()
     watch(installs, *ONE_BOOT)
-    for evidence in ONE_BOOT[1:]:
+    for evidence in (E.OFFERED, E.BOOTED, E.ANSWERED, E.INSTALLING):
         assert installs.observe(KEY, evidence, "alma9", 100.0) == ([], [])
     assert attempts(installs) == 1
+
+
+def test_a_machine_whose_dhcp_is_not_seen_is_stopped_too() -> None:
+    """With dhcp.mode = "off" a machine that begins again first shows by reading its boot loader."""
+    installs = new()
+    now = 0.0
+    for attempt in (1, 2, 3):
+        now = watch(installs, E.LOADING, E.LOADING, E.BOOTED, E.ANSWERED, E.INSTALLING, now=now)
+        assert attempts(installs) == attempt
+    _, events = installs.observe(KEY, E.LOADING, "alma9", now)
+    assert [event.kind for event in events] == ["install.stopped"]
+    assert state(installs) is S.FAILED
 
 
 def test_repeated_discovers_of_one_boot_are_not_another_boot() -> None:
@@ -489,7 +501,7 @@ def test_any_life_keeps_the_promises(steps: list[Evidence | str]) -> None:
         if step != "restart":
             assert after.generation == before.generation + (step == "rearm")
             if STATES.index(after.state) < STATES.index(before.state):
-                assert step in (E.ASKED, "rearm") or (before.state, after.state) == (S.FAILED, S.INSTALLED)
+                assert step in (E.ASKED, E.LOADING, "rearm") or (before.state, after.state) == (S.FAILED, S.INSTALLED)
             assert after.attempts >= before.attempts or step == "rearm"
             if after.state is S.INSTALLED and before.state is not S.INSTALLED:
                 assert step == "durable"
