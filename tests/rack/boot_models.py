@@ -16,38 +16,30 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import cycle
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import firmware_rules as firmware
 import http_rules
-from rack_scene import NEIGHBOUR, SERVER, Exchange, RackScene
+from captured_words import exchanges, others_words, plain_words, with_path
+from rack_scene import NEIGHBOUR, OTHER_SERVER, SERVER, Exchange, RackScene
 from tftp_harness import EDK2, GRUB, IPXE, PXELINUX, Client, Personality
 
-from pxenet.capture import dissect
 from pxenet.capture.dissect import Boot, DhcpStep
 from pxenet.engine.dhcp.client import boot_client
 from pxenet.engine.surface import NEVER
 from pxenet.model import BootClient, ClientKind
 from pxenet.net.datagram import pack_peer
-from pxenet.wire.dhcp import parse
+from pxenet.wire.dhcp import parse, serialize
 from pxenet.wire.iana import MessageType, OptionCode
-from pxenet.wire.text import address_text, mac_dashes, uuid_text_wire
+from pxenet.wire.text import address_text, mac_dashes, parse_address, uuid_text_wire
 from pxenet.wire.tftp import Error, Oack
 
-CAPTURES = {path.stem: path for path in sorted((Path(__file__).parents[2] / "captures").glob("*.pcap"))}
 EDK2_PROBE = replace(EDK2, options=(("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")))
 SHIM = replace(EDK2, name="shim", options=(("blksize", "512"), ("windowsize", "4")))
 GRUB_LISTS = ("command.lst", "fs.lst", "crypto.lst", "terminal.lst")
 IPXE_HEAD = b"GET / HTTP/1.1\r\nConnection: keep-alive\r\nUser-Agent: iPXE/1.21.1\r\nHost: 10.77.0.1\r\n\r\n"
 WGET_HEAD = b"GET / HTTP/1.1\r\nHost: 10.77.0.1\r\nUser-Agent: Wget\r\nConnection: close\r\n\r\n"
 PXELINUX_HEAD = b"GET / HTTP/1.0\r\nHost: 10.77.0.1\r\nUser-Agent: Syslinux/6.04\r\nConnection: close\r\n\r\n"
-
-
-def captured(name: str) -> Boot:
-    """The one machine in a capture."""
-    (boot,) = dissect.read(CAPTURES[name]).boots
-    return boot
 
 
 @dataclass(frozen=True)
@@ -108,6 +100,8 @@ class Machine:
     boot: Boot
     second: Boot | None = None
     """Where its iPXE's DHCP is taken from, when its own capture shows none."""
+    beside: bool = False
+    """Another server gives the addresses, and says nothing of booting; the captured REQUESTs are turned to it."""
     at_text: Callable[[], None] = lambda: None
     address: int = 0
     read: list[str] = field(default_factory=list)
@@ -117,10 +111,11 @@ class Machine:
     """The boot text that it obeyed."""
 
     def __post_init__(self) -> None:
-        self._exchanges = _exchanges(self.boot)
+        self._exchanges = exchanges(self.boot)
         ports = [step.packet.source_port for step in self.boot.tftp if step.packet.version == 4]
         self._ports: Iterator[int] = cycle(ports or [49152])  # of lpxelinux one for all, of the others one each
         self._by_http = False
+        self._next_server = 0
 
     # -- the firmware --------------------------------------------------------------------------------------------------------
 
@@ -139,7 +134,7 @@ class Machine:
     def _asks(self, client: BootClient, steps: list[DhcpStep]) -> firmware.Loads:
         """The captured words, verbatim; what the client does by our answers, with the other server's where it has its address from."""
         exchange = self.exchange(steps)
-        others = _others(self.boot, steps)
+        others = plain_words(steps, self.address) if self.beside else others_words(self.boot, steps)
         offers, ack = exchange.offers[-1:], exchange.ack
         if others is not None:
             offers, ack = [*others.offers, *offers], others.ack
@@ -150,9 +145,11 @@ class Machine:
             loads = firmware.ipxe(offers, ack, exchange.request)
             if others is None:
                 assert loads == firmware.pxelinux(ack) or loads.server == 0
-            else:
+            elif not self.beside:
                 assert loads.name == self._boot_server().name
             return loads
+        if others is not None:
+            return firmware.edk2_pxe(offers, ack, exchange.request, lambda server: self._ask(server, steps[0]))
         loads = firmware.edk2_pxe(offers, ack, exchange.request)
         assert loads == firmware.shim(ack) == firmware.grub(ack) == firmware.u_boot(ack)
         return loads
@@ -164,7 +161,10 @@ class Machine:
         for step in steps:
             said = step.message
             self.address = said.options.address(OptionCode.REQUESTED_ADDRESS) or self.address
-            answers = self.scene.dhcp(step.packet.payload)
+            payload = step.packet.payload
+            if self.beside and said.message_type == MessageType.REQUEST:
+                payload = serialize(replace(said, options=said.options.with_({OptionCode.SERVER_ID: OTHER_SERVER})))
+            answers = self.scene.dhcp(payload)
             assert len(answers) <= 1
             if said.message_type == MessageType.DISCOVER:
                 offers += answers
@@ -182,6 +182,20 @@ class Machine:
         firmware.answers(firmware.read(answer), step.packet.payload)
         return firmware.shim(answer)
 
+    def _ask(self, server: int, step: DhcpStep) -> bytes | None:
+        """EDK2's question on port 4011: from its own address and that port, with a new xid, without 50 and 54."""
+        assert SERVER == server
+        said = step.message
+        options = said.options.without(OptionCode.REQUESTED_ADDRESS, OptionCode.SERVER_ID)
+        question = replace(
+            said,
+            xid=said.xid ^ 1,
+            ciaddr=self.address,
+            options=options.with_({OptionCode.MESSAGE_TYPE: MessageType.REQUEST}),
+        )
+        answers = self.scene.dhcp(question, source=self.address, source_port=4011, port=4011, broadcast=False)
+        return next(iter(answers), None)
+
     def _firmware_tftp(self, loads: firmware.Loads) -> str:
         assert SERVER == loads.server
         self.scene.read(probe := self._reader(EDK2_PROBE, loads.name, Probe))
@@ -191,7 +205,7 @@ class Machine:
 
     def _firmware_http(self, loads: firmware.Loads) -> None:
         path = self._path(loads.name)
-        head, get = (self.scene.http(_at(step.head, path), self.address) for step in self.boot.http[:2])
+        head, get = (self.scene.http(with_path(step.head, path), self.address) for step in self.boot.http[:2])
         assert self._file(path) == http_rules.edk2(head, get)
         self.read.append(path)
 
@@ -252,13 +266,14 @@ class Machine:
         assert len(name) <= 127
         if name.startswith("http://"):
             path = self._path(name)
-            answer = self.scene.http(_at(self._head(b"Syslinux", PXELINUX_HEAD), path), self.address)
+            answer = self.scene.http(with_path(self._head(b"Syslinux", PXELINUX_HEAD), path), self.address)
             self.read.append(path)
             return http_rules.pxelinux(answer)
         return self._get(PXELINUX, name[2:] if name.startswith("::") else prefix + name)
 
     def _grub(self) -> Outcome:
         """Debian's signed GRUB: lists that are not there, and the generic name below its built-in prefix."""
+        assert not self.beside or SERVER == self._next_server, "measured: it would look at the other DHCP server"
         for name in GRUB_LISTS:
             assert self._try(GRUB, f"/grub/x86_64-efi/{name}") is None
         text = self._get(GRUB, "/grub/grub.cfg").decode()
@@ -281,7 +296,7 @@ class Machine:
     def _ipxe_asks(self) -> Outcome:
         """iPXE as a program asks for itself, in words of its own."""
         for boot in (self.boot, self.second):
-            for client, steps in _exchanges(boot) if boot is not None else ():
+            for client, steps in exchanges(boot) if boot is not None else ():
                 if client.kind is ClientKind.IPXE:
                     return self._ipxe(self._asks(client, steps))
         raise AssertionError("no captured iPXE")
@@ -304,6 +319,9 @@ class Machine:
             elif command == "initrd":
                 initrds.append(self._ipxe_get(words[2]))
                 assert f"initrd={words[1]}" in args.split(" ")
+            elif command == "set":
+                assert "netX/next-server" == words[0]
+                self._next_server = parse_address(words[1])
             elif command == "chain":
                 return self._ipxe_image(words[0], self._ipxe_get(words[0]))
             elif command == "sanboot":
@@ -316,7 +334,7 @@ class Machine:
         if uri.startswith("http://"):
             path = self._path(uri)
             self.read.append(path)
-            return http_rules.ipxe(self.scene.http(_at(IPXE_HEAD, path), self.address))
+            return http_rules.ipxe(self.scene.http(with_path(IPXE_HEAD, path), self.address))
         return self._get(IPXE, self._path(uri).lstrip("/"))
 
     def _obey(self, text: str) -> None:
@@ -330,6 +348,9 @@ class Machine:
         for client, steps in self._exchanges:
             if client.kind is ClientKind.OTHER:
                 exchange = self.exchange(steps)
+                if self.beside:  # an operating system is none of a proxy's business
+                    assert ([], None) == (exchange.offers, exchange.ack)
+                    continue
                 if exchange.ack is not None:  # the capture may end before
                     assert self.address == firmware.system(exchange.offers[-1], exchange.ack, exchange.request)
                 assert self.address == parse(exchange.offers[-1]).yiaddr
@@ -337,7 +358,7 @@ class Machine:
     def fetch(self, url: str) -> http_rules.Answer:
         """The installer reads something of ours."""
         heads = [step.head for step in self.boot.http if b"Wget\r\n" in step.head or b"debian-installer" in step.head]
-        return self.scene.http(_at(heads[0] if heads else WGET_HEAD, self._path(url)), self.address)
+        return self.scene.http(with_path(heads[0] if heads else WGET_HEAD, self._path(url)), self.address)
 
     # -- transfers -----------------------------------------------------------------------------------------------------------
 
@@ -384,31 +405,3 @@ def recorded(machine: Machine, name: str, options: tuple[tuple[str, str], ...]) 
     reader = Reader(Personality("captured", options), name, pack_peer(machine.address or NEIGHBOUR, 2070))
     machine.scene.read(reader)
     return reader
-
-
-def _exchanges(boot: Boot) -> list[tuple[BootClient, list[DhcpStep]]]:
-    """What the machine broadcast, by xid, with who said it."""
-    found: dict[int, list[DhcpStep]] = {}
-    for step in boot.dhcp:
-        if step.message.op == 1 and step.packet.destination_port == 67:
-            found.setdefault(step.message.xid, []).append(step)
-    return [(boot_client(steps[0].message), steps) for steps in found.values()]
-
-
-def _others(boot: Boot, steps: list[DhcpStep]) -> Exchange | None:
-    """What another server than ours said in the capture, word for word; None when ours was the only one."""
-    said = [
-        step.packet.payload.ljust(300, b"\0")  # Kea's are shorter than what the rules ask of ours
-        for step in boot.dhcp
-        if step.message.op == 2 and step.packet.source != SERVER and step.message.xid == steps[0].message.xid
-    ]
-    if not said:
-        return None
-    offer, ack = said
-    return Exchange(steps[0].packet.payload, [offer], ack)
-
-
-def _at(head: bytes, path: str) -> bytes:
-    """The captured head with another path."""
-    method, _, rest = head.partition(b" ")
-    return method + b" " + path.encode() + b" " + rest.partition(b" ")[2]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from boot_models import CAPTURES, LocalDisk, Machine, Started, captured, recorded
+from boot_models import LocalDisk, Machine, Started, recorded
+from captured_words import CAPTURES, captured
 from rack_scene import INITRD, KERNEL, NEIGHBOUR, NEIGHBOUR_MAC, RackScene, host_text, site
 from tftp_harness import Weather
 
@@ -60,28 +61,32 @@ class Case:
     text: str
     """The configuration."""
 
+    beside: bool = False
+    """Another server gives the addresses, though not in the capture."""
+
     @property
     def proxied(self) -> bool:
-        return self.name == "proxy-bios-kea"
+        return self.beside or self.name == "proxy-bios-kea"
 
     def machine(self) -> Machine:
         second = captured("uefi-pxe-ipxe") if self.name == "uefi-pxe-grub" else None  # the same machine, with iPXE
-        return Machine(self.scene, self.boot, second)
+        return Machine(self.scene, self.boot, second, self.beside)
 
 
-def set_up(base: Path, name: str, loader: str, weather: Weather | None = None) -> Case:
+def set_up(base: Path, name: str, loader: str, weather: Weather | None = None, beside: bool = False) -> Case:
     """The captured server's choice of an address is a reservation, so that the captured REQUESTs are right word for word."""
     boot = captured(name)
     wanted = [step.message.options.address(OptionCode.REQUESTED_ADDRESS) for step in boot.dhcp]
-    address = 0 if name == "proxy-bios-kea" else next(filter(None, wanted))
+    proxied = beside or name == "proxy-bios-kea"
+    address = 0 if proxied else next(filter(None, wanted))
     profile = "debian12" if name == "di-preseed" else "alma9"
     platform = "x64" if name.startswith("uefi") else "bios"
     text = site(
-        mode="proxy" if name == "proxy-bios-kea" else "server",
+        mode="proxy" if proxied else "server",
         loaders={platform: loader},
         more=host_text("machine", boot.hardware, profile, address or 0),
     )
-    return Case(name, RackScene(base, text, weather=weather), boot, text)
+    return Case(name, RackScene(base, text, weather=weather), boot, text, beside)
 
 
 def install(case: Case, machine: Machine) -> str:
@@ -140,6 +145,22 @@ def test_from_power_on_to_installed_and_then_the_local_disk(base: Path, name: st
     assert 403 == second.fetch(url).status
     assert S.INSTALLED is scene.state("machine")
     assert {"dhcp.nak", "dhcp.not_durable", "tftp.gave_up", "tftp.changed", "install.failed"}.isdisjoint(scene.kinds())
+
+
+@pytest.mark.parametrize(
+    ("name", "loader"), [case for case in CASES if case[0] != "proxy-bios-kea" and case[1] != "shim"]
+)
+def test_beside_another_server(base: Path, name: str, loader: str) -> None:
+    """The same machines where another server gives the addresses and knows nothing of booting.
+
+    Not with shim: the GRUB behind it would look at the other server for its files, which the policy says in words.
+    """
+    case = set_up(base, name, loader, beside=True)
+    install(case, case.machine())
+    assert [] == list(case.scene.store.leases())
+    case.scene.now += 3600
+    assert LocalDisk() == case.machine().power_on()
+    assert {"dhcp.offer", "dhcp.ack"}.isdisjoint(case.scene.kinds())
 
 
 @pytest.mark.parametrize("name", CAPTURES)

@@ -1,43 +1,36 @@
-"""The rack as a whole: who asks, what unknown machines get, how often a machine is tried, what is promised when the disk fails."""
+"""The rack as a whole: who asks, what unknown machines get, and that what is shown beforehand is what happens."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import dhcp_scene
 import firmware_rules as firmware
 import pytest
+from rack_machine import ADDRESS, BIOS, MAC, MACHINE, STRANGER_MAC, read, start_installer, token
 from rack_scene import (
     NEIGHBOUR,
     NEIGHBOUR_MAC,
     OTHER_SERVER,
     SERVER,
     RackScene,
-    host_text,
     site,
 )
-from tftp_harness import PXELINUX, Client
 
 from pxenet.boot.policy import Action
 from pxenet.config import from_text
 from pxenet.engine.access import BY_DHCP, BY_LEASE, BY_NEIGHBOUR
-from pxenet.model import InstallState, LeaseState
-from pxenet.net.datagram import Interface, pack_peer
+from pxenet.model import InstallState
+from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
 from pxenet.rack.offering import FIRMWARE, offerings
 from pxenet.rack.preview import preview
 from pxenet.store.memory import MemoryStore
-from pxenet.wire.dhcp import parse
+from pxenet.wire.dhcp import parse, serialize
 from pxenet.wire.iana import MessageType, OptionCode
-from pxenet.wire.text import parse_address, parse_mac
+from pxenet.wire.text import parse_address
 
-MAC, ADDRESS = parse_mac("52:54:00:77:00:01"), parse_address("10.77.0.11")
-STRANGER_MAC = parse_mac("52:54:00:aa:aa:aa")
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
-BIOS: Mapping[int, object] = {OptionCode.VENDOR_CLASS: dhcp_scene.BIOS_CLASS, OptionCode.ARCHITECTURE: (0,)}
-MACHINE = host_text("machine", MAC, "alma9", ADDRESS)
 S = InstallState
 
 
@@ -48,28 +41,6 @@ def boot_class(arch: int) -> dict[int, object]:
         OptionCode.VENDOR_CLASS: f"{kind}:Arch:{arch:05}:UNDI:003016",
         OptionCode.ARCHITECTURE: (arch,),
     }
-
-
-def token(scene: RackScene, name: str = "machine") -> str:
-    """The host's secret name."""
-    return scene.rack.installs.token(scene.host(name).key)
-
-
-def read(scene: RackScene, path: str, address: int) -> Client:
-    """By TFTP, as pxelinux does."""
-    return scene.read(Client(PXELINUX, path, pack_peer(address, 49152)))
-
-
-def start_installer(scene: RackScene, mac: bytes = MAC) -> int:
-    """Power-on to the kernel, with pxelinux; the machine's address."""
-    ack = scene.exchange(mac, BIOS).ack
-    assert ack is not None
-    loads = firmware.pxelinux(ack)
-    address = parse(ack).yiaddr
-    text = read(scene, "bios/pxelinux.cfg/01-" + mac.hex("-"), address).data.decode()
-    for name in (loads.name, *re.findall(r"LINUX ::(\S+)", text)):
-        assert read(scene, name, address).error is None
-    return address
 
 
 # -- who asks ----------------------------------------------------------------------------------------------------------------
@@ -129,6 +100,17 @@ def test_a_token_is_enough_from_an_address_that_is_nobodys(base: Path) -> None:
     scene = RackScene(base, site(more=MACHINE))
     assert 200 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", parse_address("192.0.2.7")).status
     assert S.ANSWERED is scene.state("machine")
+
+
+def test_a_name_is_no_proof(base: Path) -> None:
+    """A text named by hardware address goes to whoever nothing speaks against; not once the machine is known to be elsewhere."""
+    scene = RackScene(base, site(more=MACHINE))
+    path, nobodys = f"/pxelinux.cfg/01-{MAC.hex('-')}", parse_address("10.77.0.200")
+    assert token(scene) in scene.get(path, nobodys).body.decode()
+    assert 403 == scene.get(path, 0).status  # over IPv6
+    scene.exchange(MAC, BIOS)
+    assert 403 == scene.get(path, nobodys).status
+    assert token(scene) in scene.get(path, ADDRESS).body.decode()
 
 
 @pytest.mark.parametrize("wrong", ["0" * 32, "", "x", "../answer"])
@@ -200,174 +182,6 @@ def test_a_neighbour_is_no_unknown_machine(base: Path) -> None:
     assert "alma9" in read(scene, "pxelinux.cfg/default", NEIGHBOUR).data.decode()
 
 
-# -- attempts --------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_machine_that_never_reports_is_stopped(base: Path) -> None:
-    """Three starts of the installer; the fourth power-on ends at the local disk, with one event, and after a restart too."""
-    scene = RackScene(base, site(more=MACHINE))
-    for attempt in range(1, 4):
-        start_installer(scene)
-        record = scene.rack.installs.record(scene.host("machine").key)
-        assert record is not None
-        assert (S.BOOTED, attempt) == (record.state, record.attempts)
-        scene.now += 600
-    for _ in range(2):
-        start_installer(scene)
-        assert "LOCALBOOT 0" in read(scene, "pxelinux.cfg/default", ADDRESS).data.decode()
-        scene.now += 600
-    assert 1 == scene.kinds().count("install.stopped")
-    (record,) = scene.store.installs()
-    assert (S.FAILED, 3) == (record.state, record.attempts)
-    assert 403 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", ADDRESS).status
-    again = RackScene(base, site(more=MACHINE), store=scene.store, now=scene.now)
-    start_installer(again)
-    assert "LOCALBOOT 0" in read(again, "pxelinux.cfg/default", ADDRESS).data.decode()
-
-
-def test_a_stopped_machine_may_still_report_the_end(base: Path) -> None:
-    """The third installer was only slow."""
-    scene = RackScene(base, site(more=MACHINE))
-    for _ in range(4):
-        start_installer(scene)
-        scene.now += 600
-    assert S.FAILED is scene.state("machine")
-    assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
-    assert S.INSTALLED is scene.state("machine")
-
-
-def test_the_installer_s_own_dhcp_is_no_new_attempt(base: Path) -> None:
-    """The kernel and the installer ask for their address as operating systems: the machine stays where it is."""
-    scene = RackScene(base, site(more=MACHINE))
-    start_installer(scene)
-    scene.now += 60
-    for vendor_class in ("udhcp 1.35.0", "d-i", "anaconda-Linux 5.14"):
-        scene.exchange(MAC, {OptionCode.VENDOR_CLASS: vendor_class})
-    assert S.BOOTED is scene.state("machine")
-
-
-# -- callbacks -------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_failure_is_kept_with_its_words(base: Path) -> None:
-    """By query or by body; the machine then boots its disk and waits for a person."""
-    scene = RackScene(base, site(more=MACHINE))
-    start_installer(scene)
-    assert 200 == scene.get(f"/failed/{token(scene)}?reason=disk+on+fire", ADDRESS).status
-    (record,) = scene.store.installs()
-    assert (S.FAILED, "disk on fire") == (record.state, record.reason)
-    assert 1 == scene.kinds().count("install.failed")
-    scene.now += 600
-    start_installer(scene)
-    assert "LOCALBOOT 0" in read(scene, "pxelinux.cfg/default", ADDRESS).data.decode()
-
-
-def test_a_report_may_come_twice(base: Path) -> None:
-    """The 200 of the first was lost: the second is a 200 too, and nothing new happens. A failure after the end is refused."""
-    scene = RackScene(base, site(more=MACHINE))
-    start_installer(scene)
-    for _ in range(3):
-        assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
-    assert 1 == scene.kinds().count("install.installed")
-    assert 409 == scene.get(f"/failed/{token(scene)}", ADDRESS).status
-    assert S.INSTALLED is scene.state("machine")
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/installed/" + "0" * 32, 404),
-        ("GET", "/installed/", 404),
-        ("GET", "/installed", 404),
-        ("HEAD", "/installed/TOKEN", 405),
-        ("GET", "/installed/TOKEN/more", 404),
-        ("GET", "/done/TOKEN", 404),
-    ],
-)
-def test_what_is_no_report(base: Path, method: str, path: str, status: int) -> None:
-    """A wrong token, another method, another name: nothing moves."""
-    scene = RackScene(base, site(more=MACHINE))
-    start_installer(scene)
-    assert status == scene.get(path.replace("TOKEN", token(scene)), ADDRESS, method).status
-    assert S.BOOTED is scene.state("machine")
-
-
-def test_an_old_kernel_cannot_report_for_a_new_install(base: Path) -> None:
-    """Armed again by a person, the machine has a new token; the old one is stale for everything, also after a restart."""
-    scene = RackScene(base, site(more=MACHINE))
-    start_installer(scene)
-    old = token(scene)
-    scene.get(f"/installed/{old}", ADDRESS)
-    changes, _ = scene.rack.installs.rearm(scene.host("machine").key, scene.now)
-    scene.keep(changes)
-    for world in (scene, RackScene(base, site(more=MACHINE), store=scene.store, now=scene.now)):
-        assert old != token(world)
-        assert 409 == world.get(f"/installed/{old}", ADDRESS).status
-        assert 403 == world.get(f"/answer/{old}/alma9/ks.cfg", ADDRESS).status
-        assert S.NEW is world.state("machine")
-        assert 200 == world.get(f"/answer/{token(world)}/alma9/ks.cfg", 0).status
-
-
-# -- a disk that fails -----------------------------------------------------------------------------------------------------------
-
-
-def test_no_lease_is_promised_that_is_not_written(base: Path) -> None:
-    """An OFFER may leave, the ACK does not; the client asks again, and gets it when the disk is well."""
-    scene = RackScene(base, site(more=MACHINE))
-    scene.store.broken = True
-    exchange = scene.exchange(MAC, BIOS)
-    assert (1, None) == (len(exchange.offers), exchange.ack)
-    assert ["dhcp.not_durable"] == [kind for kind in scene.kinds() if kind.startswith("dhcp.n")]
-    assert [] == list(scene.store.leases())
-    assert scene.rack.dhcp.who(ADDRESS, scene.now) is None
-    scene.store.broken = False
-    assert scene.exchange(MAC, BIOS).ack is not None
-    (lease,) = scene.store.leases()
-    assert (ADDRESS, MAC, LeaseState.BOUND) == (lease.address, lease.mac, lease.state)
-
-
-def test_no_end_is_confirmed_that_is_not_written(base: Path) -> None:
-    """503 and the old state; the machine tries again. A server that dies in between installs it once more, and never says 200."""
-    scene = RackScene(base, site(more=MACHINE))
-    start_installer(scene)
-    scene.store.broken = True
-    for _ in range(2):
-        assert 503 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
-        assert S.BOOTED is scene.state("machine")
-    assert "install.installed" not in scene.kinds()
-    scene.store.broken = False
-    assert (
-        Action.INSTALL is RackScene(base, site(more=MACHINE), store=scene.store).rack.plan(scene.host("machine")).action
-    )
-    assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
-    assert [S.INSTALLED] == [record.state for record in scene.store.installs()]
-
-
-def test_what_was_seen_is_written_later(base: Path) -> None:
-    """Evidence moves the machine at once and boots go on; the store gets the newest state when the disk is well again."""
-    scene = RackScene(base, site(more=MACHINE))
-    scene.exchange(MAC, BIOS)
-    scene.store.broken = True
-    assert read(scene, "bios/pxelinux.0", ADDRESS).error is None
-    assert S.LOADING is scene.state("machine")
-    assert [S.OFFERED] == [record.state for record in scene.store.installs()]
-    scene.store.broken = False
-    scene.now += 60
-    scene.keep(scene.rack.tick())
-    assert [S.LOADING] == [record.state for record in scene.store.installs()]
-
-
-def test_an_installation_times_out(base: Path) -> None:
-    """Stuck at a question since the kernel: failed, told and written; the clock is the rack's."""
-    scene = RackScene(base, site(more=MACHINE))
-    start_installer(scene)
-    scene.now += 5 * 3600
-    scene.keep(scene.rack.tick())
-    (record,) = scene.store.installs()
-    assert S.FAILED is record.state
-    assert record.reason.startswith("timed out")
-
-
 # -- hosts without a hardware address ----------------------------------------------------------------------------------------------
 
 
@@ -378,7 +192,7 @@ def test_by_its_machine_id(base: Path, wire: str) -> None:
     """Its reserved address and its text from the first packet on; after a restart its hardware address is enough."""
     more = f'[[host]]\nname = "machine"\nuuid = "{UUID}"\nprofile = "alma9"\naddress = "10.77.0.11"\n'
     scene = RackScene(base, site(more=more))
-    machine_id = {OptionCode.MACHINE_ID: b"\0" + bytes.fromhex(wire)}
+    machine_id: dict[int, object] = {OptionCode.MACHINE_ID: b"\0" + bytes.fromhex(wire)}
     ack = scene.exchange(MAC, {**BIOS, **machine_id}).ack
     assert ack is not None
     assert ADDRESS == parse(ack).yiaddr
@@ -400,7 +214,7 @@ def test_by_its_serial_number(base: Path) -> None:
     ipxe = {**BIOS, OptionCode.USER_CLASS: b"iPXE", OptionCode.IPXE: bytes.fromhex("130101")}
     ack = scene.exchange(MAC, ipxe).ack
     assert ack is not None
-    asks = firmware.ipxe([ack], ack, dhcp_scene.serialize(dhcp_scene.discover(MAC, ipxe)))
+    asks = firmware.ipxe([ack], ack, serialize(dhcp_scene.discover(MAC, ipxe)))
     assert "http://10.77.0.1/boot.ipxe?serial=${serial:uristring}" == asks.name
     address = parse(ack).yiaddr
     assert token(scene) not in scene.get("/boot.ipxe?serial=nobody", address).body.decode()

@@ -1,0 +1,183 @@
+"""The life of a machine at the rack: how often it is tried, what its reports do, and what is promised when the disk fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rack_machine import ADDRESS, BIOS, MAC, MACHINE, read, start_installer, token
+from rack_scene import RackScene, site
+
+from pxenet.boot.policy import Action
+from pxenet.model import InstallState, LeaseState
+from pxenet.wire.iana import OptionCode
+
+S = InstallState
+
+
+# -- attempts --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_machine_that_never_reports_is_stopped(base: Path) -> None:
+    """Three starts of the installer; the fourth power-on ends at the local disk, with one event, and after a restart too."""
+    scene = RackScene(base, site(more=MACHINE))
+    for attempt in range(1, 4):
+        start_installer(scene)
+        record = scene.rack.installs.record(scene.host("machine").key)
+        assert record is not None
+        assert (S.BOOTED, attempt) == (record.state, record.attempts)
+        scene.now += 600
+    for _ in range(2):
+        start_installer(scene)
+        assert "LOCALBOOT 0" in read(scene, "pxelinux.cfg/default", ADDRESS).data.decode()
+        scene.now += 600
+    assert 1 == scene.kinds().count("install.stopped")
+    (record,) = scene.store.installs()
+    assert (S.FAILED, 3) == (record.state, record.attempts)
+    assert 403 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", ADDRESS).status
+    again = RackScene(base, site(more=MACHINE), store=scene.store, now=scene.now)
+    start_installer(again)
+    assert "LOCALBOOT 0" in read(again, "pxelinux.cfg/default", ADDRESS).data.decode()
+
+
+def test_a_stopped_machine_may_still_report_the_end(base: Path) -> None:
+    """The third installer was only slow."""
+    scene = RackScene(base, site(more=MACHINE))
+    for _ in range(4):
+        start_installer(scene)
+        scene.now += 600
+    assert S.FAILED is scene.state("machine")
+    assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+    assert S.INSTALLED is scene.state("machine")
+
+
+def test_the_installer_s_own_dhcp_is_no_new_attempt(base: Path) -> None:
+    """The kernel and the installer ask for their address as operating systems: the machine stays where it is."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    scene.now += 60
+    for vendor_class in ("udhcp 1.35.0", "d-i", "anaconda-Linux 5.14"):
+        scene.exchange(MAC, {OptionCode.VENDOR_CLASS: vendor_class})
+    assert S.BOOTED is scene.state("machine")
+
+
+# -- callbacks -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_kept_with_its_words(base: Path) -> None:
+    """By query or by body; the machine then boots its disk and waits for a person."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    assert 200 == scene.get(f"/failed/{token(scene)}?reason=disk+on+fire", ADDRESS).status
+    (record,) = scene.store.installs()
+    assert (S.FAILED, "disk on fire") == (record.state, record.reason)
+    assert 1 == scene.kinds().count("install.failed")
+    scene.now += 600
+    start_installer(scene)
+    assert "LOCALBOOT 0" in read(scene, "pxelinux.cfg/default", ADDRESS).data.decode()
+
+
+def test_a_report_may_come_twice(base: Path) -> None:
+    """The 200 of the first was lost: the second is a 200 too, and nothing new happens. A failure after the end is refused."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    for _ in range(3):
+        assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+    assert 1 == scene.kinds().count("install.installed")
+    assert 409 == scene.get(f"/failed/{token(scene)}", ADDRESS).status
+    assert S.INSTALLED is scene.state("machine")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/installed/" + "0" * 32, 404),
+        ("GET", "/installed/", 404),
+        ("GET", "/installed", 404),
+        ("HEAD", "/installed/TOKEN", 405),
+        ("GET", "/installed/TOKEN/more", 404),
+        ("GET", "/done/TOKEN", 404),
+    ],
+)
+def test_what_is_no_report(base: Path, method: str, path: str, status: int) -> None:
+    """A wrong token, another method, another name: nothing moves."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    assert status == scene.get(path.replace("TOKEN", token(scene)), ADDRESS, method).status
+    assert S.BOOTED is scene.state("machine")
+
+
+def test_an_old_kernel_cannot_report_for_a_new_install(base: Path) -> None:
+    """Armed again by a person, the machine has a new token; the old one is stale for everything, also after a restart."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    old = token(scene)
+    scene.get(f"/installed/{old}", ADDRESS)
+    changes, _ = scene.rack.installs.rearm(scene.host("machine").key, scene.now)
+    scene.keep(changes)
+    for world in (scene, RackScene(base, site(more=MACHINE), store=scene.store, now=scene.now)):
+        assert old != token(world)
+        assert 409 == world.get(f"/installed/{old}", ADDRESS).status
+        assert 403 == world.get(f"/answer/{old}/alma9/ks.cfg", ADDRESS).status
+        assert S.NEW is world.state("machine")
+        assert 200 == world.get(f"/answer/{token(world)}/alma9/ks.cfg", 0).status
+
+
+# -- a disk that fails -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_lease_is_promised_that_is_not_written(base: Path) -> None:
+    """An OFFER may leave, the ACK does not; the client asks again, and gets it when the disk is well."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.store.broken = True
+    exchange = scene.exchange(MAC, BIOS)
+    assert (1, None) == (len(exchange.offers), exchange.ack)
+    assert ["dhcp.not_durable"] == [kind for kind in scene.kinds() if kind.startswith("dhcp.n")]
+    assert [] == list(scene.store.leases())
+    assert scene.rack.dhcp.who(ADDRESS, scene.now) is None
+    scene.store.broken = False
+    assert scene.exchange(MAC, BIOS).ack is not None
+    (lease,) = scene.store.leases()
+    assert (ADDRESS, MAC, LeaseState.BOUND) == (lease.address, lease.mac, lease.state)
+
+
+def test_no_end_is_confirmed_that_is_not_written(base: Path) -> None:
+    """503 and the old state; the machine tries again. A server that dies in between installs it once more, and never says 200."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    scene.store.broken = True
+    for _ in range(2):
+        assert 503 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+        assert S.BOOTED is scene.state("machine")
+    assert "install.installed" not in scene.kinds()
+    scene.store.broken = False
+    assert (
+        Action.INSTALL is RackScene(base, site(more=MACHINE), store=scene.store).rack.plan(scene.host("machine")).action
+    )
+    assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+    assert [S.INSTALLED] == [record.state for record in scene.store.installs()]
+
+
+def test_what_was_seen_is_written_later(base: Path) -> None:
+    """Evidence moves the machine at once and boots go on; the store gets the newest state when the disk is well again."""
+    scene = RackScene(base, site(more=MACHINE))
+    scene.exchange(MAC, BIOS)
+    scene.store.broken = True
+    assert read(scene, "bios/pxelinux.0", ADDRESS).error is None
+    assert S.LOADING is scene.state("machine")
+    assert [S.OFFERED] == [record.state for record in scene.store.installs()]
+    scene.store.broken = False
+    scene.now += 60
+    scene.keep(scene.rack.tick())
+    assert [S.LOADING] == [record.state for record in scene.store.installs()]
+
+
+def test_an_installation_times_out(base: Path) -> None:
+    """Stuck at a question since the kernel: failed, told and written; the clock is the rack's."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    scene.now += 5 * 3600
+    scene.keep(scene.rack.tick())
+    (record,) = scene.store.installs()
+    assert S.FAILED is record.state
+    assert record.reason.startswith("timed out")
