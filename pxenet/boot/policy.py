@@ -187,8 +187,8 @@ class Shelf(Protocol):
         """There is a file of that name in the tree."""
         ...
 
-    def advice(self, path: str) -> str:
-        """How to get the file of that name, e.g. ``apt install pxelinux``."""
+    def advice(self, *paths: str) -> str:
+        """How to get the files of these names, e.g. ``apt install pxelinux``."""
         ...
 
 
@@ -277,8 +277,7 @@ def find_loader(platform: Platform, loader: Loader, shelf: Shelf) -> tuple[str, 
     wanted = ([] if path else [files.names[0]]) + [name for name in files.beside if not shelf.has(name)]
     if not wanted:
         return path, ""
-    advice = dict.fromkeys(shelf.advice(name) for name in wanted)
-    return "", f"{' and '.join(wanted)} {'is' if len(wanted) == 1 else 'are'} missing: {'; '.join(advice)}"
+    return "", f"{' and '.join(wanted)} {'is' if len(wanted) == 1 else 'are'} missing: {shelf.advice(*wanted)}"
 
 
 def _behind_proxy(platform: Platform, loader: Loader, path: str, setting: Setting) -> BootFile:

@@ -178,12 +178,18 @@ class Loaders:
         """The name can be served."""
         return self.state(path) is not LoaderState.MISSING
 
-    def advice(self, path: str) -> str:
-        """How to get the file of that name."""
-        where = _where(path)
-        packages = where.packages if where is not None else ()
-        own = f"put it at {self._root / path}" if self._root is not None else f"put it at {path} below server.root"
-        return f"apt install {' '.join(packages)}" if packages else f"no package of Debian has {path}; {own}"
+    def advice(self, *paths: str) -> str:
+        """How to get the files of these names: every package once."""
+        packages: dict[str, None] = {}
+        own: list[str] = []
+        for path in paths:
+            where = _where(path)
+            if where is not None and where.packages:
+                packages.update(dict.fromkeys(where.packages))
+            else:
+                place = self._root / path if self._root is not None else f"{path} below server.root"
+                own.append(f"no package of Debian has {path}; put it at {place}")
+        return "; ".join(([f"apt install {' '.join(packages)}"] if packages else []) + own)
 
     def origin(self, path: str) -> str:
         """The file on disk behind a name, for people; empty when there is none."""

@@ -50,8 +50,8 @@ class Shelf:
     def has(self, path: str) -> bool:
         return path not in self.missing
 
-    def advice(self, path: str) -> str:
-        return f"apt install {path.partition('/')[2]}"
+    def advice(self, *paths: str) -> str:
+        return "; ".join(f"apt install {path.partition('/')[2]}" for path in paths)
 
 
 def client(arch: int, kind: ClientKind = ClientKind.PXE, features: tuple[int, ...] = ()) -> BootClient:

@@ -127,6 +127,12 @@ def test_advice(path: str, advice: str) -> None:
     assert advice == loaders.advice(path)
 
 
+def test_each_package_is_named_once() -> None:
+    """PXELINUX and what it loads next are one command to install."""
+    advice = Loaders(None, Path("/nonexistent")).advice("bios/pxelinux.0", "bios/ldlinux.c32", "arm64/ipxe.efi")
+    assert "apt install pxelinux syslinux-common; no package of Debian has arm64/ipxe.efi; put it" in advice
+
+
 DEBIAN = sorted(
     package
     for package in {package for row in FILES.values() for package in row.packages}
