@@ -87,11 +87,6 @@ class LeaseTable:
         lease = self._leases.get(address)
         return lease if lease is not None and lease.state is LeaseState.BOUND and lease.expires_at > now else None
 
-    def live_of_mac(self, mac: bytes, now: float) -> Lease | None:
-        """The lease that a machine with this hardware address holds now."""
-        address = self._by_mac.get(mac)
-        return None if address is None else self.live_at(address, now)
-
     def record(self, identity: bytes, mac: bytes) -> Lease | None:
         """What is known of a client: the lease that is being written for it, else its latest one, ended or not.
 
@@ -217,11 +212,9 @@ class LeaseTable:
         return self._end(lease, now) if lease is not None and lease.identity == identity else None
 
     def set_aside(self, address: int, mac: bytes, until_at: float, now: float) -> Lease:
-        """Nobody gets this address before ``until_at``; the record to store."""
-        for holder in (self._pending_at.get(address), self._offered.get(address)):
-            if holder is not None:
-                self.drop(holder)
-                self.withdraw(holder)
+        """Nobody gets this address before ``until_at``, also who was offered it; the record to store. No lease of it may be pending."""
+        if (holder := self._offered.get(address)) is not None:
+            self.withdraw(holder)
         lease = Lease(address, SET_ASIDE, mac, until_at, LeaseState.DECLINED, since_at=now)
         self._put(lease, now)
         return lease

@@ -140,11 +140,6 @@ class DhcpServer:
         served = self._subnets.of_address(address)
         return None if served is None else served.leases.live_at(address, now)
 
-    def lease_of(self, mac: bytes, now: float) -> Lease | None:
-        """The lease that this machine has now; of several (it moved) the one that ends last."""
-        found = [lease for served in self._subnets if (lease := served.leases.live_of_mac(mac, now)) is not None]
-        return max(found, key=lambda lease: lease.expires_at, default=None)
-
     def statistics(self) -> DhcpStatistics:
         """What was counted since the start, and how much is held now."""
         counts = [served.leases.counts for served in self._subnets]
