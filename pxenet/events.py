@@ -27,6 +27,8 @@ class Kind:
     level: Level
     sentence: str
     advice: str = ""
+    again_s: float = 0.0
+    """A boot meets such a fault many times over: the same of one machine is told again after so many seconds, not before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ KINDS: dict[str, Kind] = {
     "dhcp.unknown_arch": Kind(
         Level.WARNING,
         "has architecture {arch}, for which there is no boot loader; it gets an address but no boot file",
-        "put a loader into server.root and name it in the DHCP option of that host, or boot it locally",
+        "let it boot its own disk, or with a loader that it finds by itself: loaders are known for bios, x64, ia32 and arm64",
     ),
     "dhcp.no_boot": Kind(Level.INFO, "gets no boot file: {reason}", "{advice}"),
     "proxy.offer": Kind(Level.NOTICE, "was offered boot file {file} beside the other DHCP server ({reason})"),
@@ -92,7 +94,7 @@ KINDS: dict[str, Kind] = {
     "tftp.written": Kind(Level.NOTICE, "wrote {path} ({size} bytes)"),
     # HTTP
     "http.done": Kind(Level.NOTICE, "has read {path} ({size} bytes in {seconds:.1f} s)"),
-    "http.missing": Kind(Level.INFO, "asked for {path}: {status}"),
+    "http.missing": Kind(Level.INFO, "asked for {path}: {why}"),
     "http.denied": Kind(Level.WARNING, "asked for {path}, refused: {why}"),
     "http.broken": Kind(Level.INFO, "closed the connection in the middle of {path}"),
     "http.changed": Kind(Level.WARNING, "could not be sent {path}: {why}", "replace files by renaming, not in place"),
@@ -100,6 +102,20 @@ KINDS: dict[str, Kind] = {
         Level.WARNING,
         "could not agree on TLS: {why}",
         "a client of https must trust the certificate of http.tls_cert (iPXE: by its TRUST= build option) and know TLS 1.2 or 1.3",
+        again_s=600,
+    ),
+    # Content, whoever asks for it
+    "content.fault": Kind(
+        Level.WARNING,
+        "cannot be given {path}: {why}",
+        "mend the template; pxenet check says whether all is right then",
+        again_s=600,
+    ),
+    "content.unavailable": Kind(
+        Level.ERROR,
+        "could not be given {path}: {why}",
+        "look for a failing disk (dmesg), or raise the server's limits (LimitNOFILE= of its unit for open files)",
+        again_s=600,
     ),
     # Life of a machine
     "install.state": Kind(Level.NOTICE, "is now {state} (was {before}; {why})"),

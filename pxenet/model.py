@@ -269,6 +269,9 @@ class Missing(enum.Enum):
     DENIED = "access denied"
     BAD_NAME = "bad file name"
     TOO_LARGE = "too large for netascii, ask for octet"
+    UNAVAILABLE = "not available now, try again"  # no verdict on the name: too many open files, a failing disk
+    FAULT = "its template has a fault, see the server's log"
+    FULL = "no room left to write"
 
 
 @dataclass(frozen=True, slots=True)

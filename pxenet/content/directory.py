@@ -176,6 +176,8 @@ _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.ENODEV})
 
 _ESCAPES = frozenset({errno.EXDEV, errno.ELOOP})
 
+_DENIALS = frozenset({errno.EACCES, errno.EPERM})
+
 
 def _refusal(error: OSError, path: str) -> Absent | None:
     if error.errno in _ABSENT:
@@ -186,7 +188,10 @@ def _refusal(error: OSError, path: str) -> Absent | None:
         )
     if error.errno == errno.ENAMETOOLONG:
         return Absent(Missing.BAD_NAME, f"{path} is too long a name")
-    return Absent(Missing.DENIED, f"{path} cannot be read: {error.strerror}")
+    if error.errno in _DENIALS:
+        return Absent(Missing.DENIED, f"{path} cannot be read: {error.strerror}")
+    # Nothing is wrong with the name: the machine is short of something, or its disk fails.
+    return Absent(Missing.UNAVAILABLE, error.strerror or str(error))
 
 
 # O_NONBLOCK: a FIFO among the files must not stop the server at open(2). It means nothing for regular files.

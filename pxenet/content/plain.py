@@ -57,7 +57,7 @@ def netascii(content: Content, limit_bytes: int = NETASCII_LIMIT_BYTES) -> Conte
     try:
         data = to_netascii(read(content))
     except OSError as error:
-        return Absent(Missing.DENIED, f"{content.name} cannot be read: {error}")
+        return Absent(Missing.UNAVAILABLE, error.strerror or str(error))
     if len(data) > limit_bytes:
         return too_large
     converted = bytes_content(content.name, data)

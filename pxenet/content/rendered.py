@@ -174,7 +174,7 @@ class Rendered:
                 return Absent(Missing.NOT_FOUND, "nobody knows which machine asks, so nothing can be installed on it")
             rendered = DIALECTS[name.dialect](text, self._reader(name, plan, host, asker))
         except (TemplateProblem, InexpressibleError) as problem:
-            return Absent(Missing.NOT_FOUND, str(problem))
+            return Absent(Missing.FAULT, str(problem))
         return self._content(path, rendered, Role.CONFIG)
 
     def _text_of(self, plan: Plan, host: Host | None, asker: Asker) -> BootText | None:
@@ -254,7 +254,7 @@ class Rendered:
                 try:
                     return self._content(path, self.answer(host, profile, asker), Role.ANSWER, profile)
                 except TemplateProblem as problem:
-                    return Absent(Missing.NOT_FOUND, str(problem))
+                    return Absent(Missing.FAULT, str(problem))
         return Absent(Missing.NOT_FOUND, f"{rest or 'nothing'} is not an answer file of {host.name}")
 
     def answer(self, host: Host, profile: Profile, asker: Asker) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 from pxenet.content.directory import open_beneath
 from pxenet.content.tree import normalise
 from pxenet.model import Absent, Missing
+
+_REASONS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), Missing.FULL) | dict.fromkeys(
+    (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EAGAIN), Missing.UNAVAILABLE
+)
+"""What is no verdict on the name or the client; every other error is."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -26,7 +32,7 @@ def save(root: Path | None, raw_path: str, data: bytes) -> Absent | None:
     try:
         parent = open_beneath(os.fspath(root), directory or ".", _DIRECTORY)
     except OSError as error:
-        return Absent(Missing.DENIED, f"{directory or '/'} cannot be written to: {error.strerror}")
+        return _refusal(error, f"{directory or '/'} cannot be written to")
     # A reader meets the old file or the new one, never half of it; a leading dot keeps the half out of listings' way.
     partial = f".{name[:200]}.partial"
     try:
@@ -39,7 +45,11 @@ def save(root: Path | None, raw_path: str, data: bytes) -> Absent | None:
             os.fsync(file.fileno())
         os.rename(partial, name, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError as error:
-        return Absent(Missing.DENIED, f"{path} cannot be written: {error.strerror}")
+        return _refusal(error, f"{path} cannot be written")
     finally:
         os.close(parent)
     return None
+
+
+def _refusal(error: OSError, what: str) -> Absent:
+    return Absent(_REASONS.get(error.errno or 0, Missing.DENIED), f"{what}: {error.strerror}")

@@ -40,6 +40,7 @@ from pxenet.model import (
 )
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.hosts import LEARNED, Hosts
+from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, plan_settings, tftp_settings, unknown_profile
 from pxenet.store.base import Store
 from pxenet.wire.text import address_text
@@ -99,6 +100,7 @@ class Rack:
         self.setting = policy.Setting(self.loaders, settings.boot.loaders)
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
         self._http_booted: dict[bytes, None] = {}
+        self._told = Told()
         self.dhcp = DhcpServer(dhcp_settings(settings), interfaces, self.boot, self.hosts.of_client, store.leases())
         self.access = Access(
             self.installs,
@@ -207,8 +209,11 @@ class Rack:
 
     def say(self, event: Event) -> None:
         """Tell an event; where an engine knew an IPv4 address only, with the hardware address of the machine behind it."""
-        mac = event.mac or (self.access.identify(event.address, "", self.clock()).mac if event.address else None)
-        self.tell(event if event.mac or not mac else Event(event.kind, mac, event.address, event.detail))
+        now = self.clock()
+        mac = event.mac or (self.access.identify(event.address, "", now).mac if event.address else None)
+        named = event if event.mac or not mac else Event(event.kind, mac, event.address, event.detail)
+        if self._told.is_news(named, now):
+            self.tell(named)
 
     def delivered(self, content: Content, address: int, *, whole: bool) -> list[Change]:
         """An HTTP client has read a content; ``whole``: from its first to its last byte."""

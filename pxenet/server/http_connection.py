@@ -34,6 +34,14 @@ _MAX_DETAIL = 300
 """Characters of the reason that are told: it may name what was asked for."""
 
 
+_KINDS = {
+    Missing.DENIED: "http.denied",
+    Missing.UNAVAILABLE: "content.unavailable",
+    Missing.FAULT: "content.fault",
+}
+"""The kind of event that tells people of an Absent, where it is not just a name that nobody has."""
+
+
 class Site(Protocol):
     """What is served. All peers are raw ``sockaddr`` bytes."""
 
@@ -256,11 +264,8 @@ class Connection:
             return
         # Whatever was asked reaches terminals and logs: neither long nor with control characters.
         path = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in request.path[:200].lstrip("/"))
-        if answer.missing is Missing.DENIED:
-            detail: dict[str, object] = {"path": path, "why": answer.detail or answer.missing.value}
-            self._tell("http.denied", detail)
-        else:
-            self._tell("http.missing", {"path": path, "status": (answer.detail or answer.missing.value)[:_MAX_DETAIL]})
+        why = (answer.detail or answer.missing.value)[:_MAX_DETAIL]
+        self._tell(_KINDS.get(answer.missing, "http.missing"), {"path": path, "why": why})
 
     def _tell(self, kind: str, detail: dict[str, object]) -> None:
         self._front.site.event(Event(kind, address=ipv4_of(self.peer), detail=detail))

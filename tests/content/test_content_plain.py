@@ -77,3 +77,14 @@ def test_netascii_content(tmp_path: Path) -> None:
         refused = netascii(lines, limit)
         assert isinstance(refused, Absent)
         assert refused.missing is Missing.TOO_LARGE
+
+
+def test_netascii_of_a_file_that_shrank(tmp_path: Path) -> None:
+    """It may be whole again in a moment: nobody was denied anything."""
+    content = mixed(tmp_path)
+    for path in tmp_path.iterdir():
+        os.truncate(path, 0)
+    refused = netascii(content)
+    assert isinstance(refused, Absent)
+    assert refused.missing is Missing.UNAVAILABLE
+    assert "shorter" in refused.detail

@@ -272,8 +272,12 @@ def test_a_root_that_is_missing_or_swapped(root: Path) -> None:
 
 REFUSALS = {
     errno.EACCES: Absent(Missing.DENIED, "x cannot be read: Permission denied"),
-    errno.EMFILE: Absent(Missing.DENIED, "x cannot be read: Too many open files"),
-    errno.EIO: Absent(Missing.DENIED, "x cannot be read: Input/output error"),
+    errno.EPERM: Absent(Missing.DENIED, "x cannot be read: Operation not permitted"),
+    errno.EMFILE: Absent(Missing.UNAVAILABLE, "Too many open files"),
+    errno.ENFILE: Absent(Missing.UNAVAILABLE, "Too many open files in system"),
+    errno.ENOMEM: Absent(Missing.UNAVAILABLE, "Cannot allocate memory"),
+    errno.EIO: Absent(Missing.UNAVAILABLE, "Input/output error"),
+    errno.ESTALE: Absent(Missing.UNAVAILABLE, "Stale file handle"),
     errno.ENAMETOOLONG: Absent(Missing.BAD_NAME, "x is too long a name"),
     errno.ENOENT: None,
     errno.ENOTDIR: None,
@@ -282,7 +286,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("number", "expected"), REFUSALS.items(), ids=[errno.errorcode[n] for n in REFUSALS])
 def test_why_a_file_cannot_be_read(number: int, expected: Absent | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not there is another source's turn; what is there but unreadable is told to the people who run the server."""
+    """What is not there is another source's turn; what is forbidden stays forbidden; everything else may be better in a while."""
 
     def fail(root: str, path: str, flags: int) -> int:
         raise OSError(number, os.strerror(number))

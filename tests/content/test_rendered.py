@@ -325,7 +325,7 @@ def test_a_broken_template_is_told(tmp_path: Path) -> None:
     world = World(tmp_path, args="a={{ vars.gone }}")
     source = world.rendered()
     found = source.find("grub.cfg", asker(ONE), 0.0)
-    assert Absent(Missing.NOT_FOUND, "profile.alma9.args:1: undefined: 'dict object' has no attribute 'gone'") == found
+    assert Absent(Missing.FAULT, "profile.alma9.args:1: undefined: 'dict object' has no attribute 'gone'") == found
     world.template.write_text("\n{{ vars.lost }}")
     assert [
         "profile.alma9.args:1: undefined: 'dict object' has no attribute 'gone'",

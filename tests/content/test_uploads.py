@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,30 @@ def test_a_file_is_refused(root: Path, name: str, missing: Missing) -> None:
     assert isinstance(refused, Absent)
     assert refused.missing is missing
     assert not (root.parent / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "missing"),
+    [
+        (errno.ENOSPC, Missing.FULL),
+        (errno.EDQUOT, Missing.FULL),
+        (errno.EIO, Missing.UNAVAILABLE),
+        (errno.EMFILE, Missing.UNAVAILABLE),
+        (errno.EROFS, Missing.DENIED),
+    ],
+)
+def test_a_disk_that_does_not_take_it(
+    root: Path, number: int, missing: Missing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, and one that fails, are no denial of the client; the older file stays."""
+    (root / "report").write_bytes(b"older")
+
+    def fail(fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert Absent(missing, f"report cannot be written: {os.strerror(number)}") == save(root, "report", b"data")
+    assert b"older" == (root / "report").read_bytes()
 
 
 def test_without_a_root(tmp_path: Path) -> None:

@@ -93,7 +93,15 @@ def test_who_keeps_the_connection(version: str, headers: Mapping[str, str], clos
     assert respond(request, CONTENT, date=DATE, close=True).close
 
 
-ABSENT = {Missing.NOT_FOUND: 404, Missing.BAD_NAME: 404, Missing.DENIED: 403, Missing.TOO_LARGE: 404}
+ABSENT = {
+    Missing.NOT_FOUND: 404,
+    Missing.BAD_NAME: 404,
+    Missing.DENIED: 403,
+    Missing.TOO_LARGE: 404,
+    Missing.UNAVAILABLE: 503,
+    Missing.FAULT: 404,
+    Missing.FULL: 503,
+}
 
 
 @pytest.mark.parametrize("missing", Missing)
@@ -104,6 +112,15 @@ def test_what_is_not_there(missing: Missing) -> None:
     assert fields(response)["Content-Length"] == str(len(body(response)))
     head = respond(Request("HEAD", "/x"), Absent(missing), date=DATE)
     assert (head.head, head.body) == (response.head, [])
+
+
+def test_what_may_be_there_later() -> None:
+    """iPXE and curl come back after the time that Retry-After names, and only where it is there."""
+    for missing in Missing:
+        response = respond(Request("GET", "/x"), Absent(missing), date=DATE)
+        assert ("5" if response.status == 503 else None) == fields(response).get("Retry-After")
+    busy = respond(Request("POST", "/installed/t"), Reply(503, "not written yet, ask again\n"), date=DATE)
+    assert "5" == fields(busy)["Retry-After"]
 
 
 def test_a_file_can_only_be_read() -> None:

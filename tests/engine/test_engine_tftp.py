@@ -155,6 +155,9 @@ REFUSED = {
     Missing.BAD_NAME: ("ERROR 1 bad file name: f", "tftp.missing"),
     Missing.DENIED: ("ERROR 2 access denied: f", "tftp.denied"),
     Missing.TOO_LARGE: ("ERROR 4 too large for netascii, ask for octet: f", "tftp.denied"),
+    Missing.UNAVAILABLE: ("ERROR 0 not available now, try again: f", "content.unavailable"),
+    Missing.FAULT: ("ERROR 1 its template has a fault, see the server's log: f", "content.fault"),
+    Missing.FULL: ("ERROR 3 no room left to write: f", "tftp.denied"),
 }
 
 

@@ -468,16 +468,24 @@ async def test_what_is_asked_is_told_harmlessly(site: FakeSite) -> None:
 
 
 async def test_why_something_is_missing_is_told(site: FakeSite) -> None:
-    """People read the reason (a template's fault with its line, say), the client only that there is nothing."""
+    """People read the reason (a template's fault with its line, say), the client only what it can do about it: nothing, or wait."""
     site.tree = Tree([_Faulty()])
     async with serving(site) as http:
-        assert (await http.exchange(get("/ks.cfg", CLOSE))).endswith(b"file not found\n")
-    assert site.events[0].detail["status"] == "ks.cfg.j2:7: undefined: 'rootpw'"
+        replies = [await http.exchange(get(f"/{missing.name}", CLOSE)) for missing in Missing]
+    for missing, reply in zip(Missing, replies, strict=True):
+        assert reply.endswith(f"\r\n\r\n{missing.value}\n".encode())
+    assert ["ks.cfg.j2:7: undefined: 'rootpw'"] * len(Missing) == [event.detail["why"] for event in site.events]
+    kinds = dict(zip(Missing, site.kinds(), strict=True))
+    assert "http.missing" == kinds.pop(Missing.NOT_FOUND)
+    assert "http.denied" == kinds.pop(Missing.DENIED)
+    assert "content.fault" == kinds.pop(Missing.FAULT)
+    assert "content.unavailable" == kinds.pop(Missing.UNAVAILABLE)
+    assert {"http.missing"} == set(kinds.values())
 
 
 class _Faulty:
     def find(self, path: str, asker: Asker, now: float) -> Absent:
-        return Absent(Missing.NOT_FOUND, "ks.cfg.j2:7: undefined: 'rootpw'")
+        return Absent(Missing[path], "ks.cfg.j2:7: undefined: 'rootpw'")
 
 
 async def test_cold_files_are_read_by_a_thread(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,19 @@ REASONS: Mapping[int, str] = MappingProxyType(
 
 # A name that cannot exist is not there: firmware goes on after 404, and some of it takes nothing else for an answer.
 _MISSING_STATUS: Mapping[Missing, int] = MappingProxyType(
-    {Missing.NOT_FOUND: 404, Missing.BAD_NAME: 404, Missing.DENIED: 403, Missing.TOO_LARGE: 404}
+    {
+        Missing.NOT_FOUND: 404,
+        Missing.BAD_NAME: 404,
+        Missing.DENIED: 403,
+        Missing.TOO_LARGE: 404,
+        Missing.UNAVAILABLE: 503,
+        Missing.FAULT: 404,
+        Missing.FULL: 503,
+    }
 )
+
+_RETRY_AFTER = (("Retry-After", "5"),)
+"""With 503: iPXE and curl try again after so many seconds instead of giving up (RFC 9110 §10.2.3)."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """What a client with ``Expect: 100-continue`` waits for before it sends its body (RFC 9110 §10.1.1)."""
@@ -129,12 +140,10 @@ def respond(request: Request, answer: Content | Absent | Reply, *, date: str, cl
     """
     close = close or wants_close(request)
     if isinstance(answer, Reply):
-        return message(
-            answer.status, answer.text, date=date, close=close, mime=answer.mime, head=request.method == "HEAD"
-        )
+        return _short(request, answer, date, close)
     if isinstance(answer, Absent):
-        status = _MISSING_STATUS[answer.missing]
-        return message(status, f"{answer.missing.value}\n", date=date, close=close, head=request.method == "HEAD")
+        reply = Reply(_MISSING_STATUS[answer.missing], f"{answer.missing.value}\n")
+        return _short(request, reply, date, close)
     if request.method not in ("GET", "HEAD"):
         return message(405, "a file can only be read\n", date=date, close=close, extra=(("Allow", "GET, HEAD"),))
     return _file(request, answer, date, close)
@@ -156,6 +165,12 @@ def message(
     if status == 204:
         fields, body = [("Cache-Control", "no-store")], b""
     return Response(status, _head(status, fields, date, close), [] if head or not body else [body], close)
+
+
+def _short(request: Request, reply: Reply, date: str, close: bool) -> Response:
+    extra = _RETRY_AFTER if reply.status == 503 else ()
+    is_head = request.method == "HEAD"
+    return message(reply.status, reply.text, date=date, close=close, mime=reply.mime, extra=extra, head=is_head)
 
 
 def _file(request: Request, content: Content, date: str, close: bool) -> Response:

@@ -20,6 +20,9 @@ _REFUSALS = {
     Missing.BAD_NAME: (ErrorCode.FILE_NOT_FOUND, "tftp.missing"),
     Missing.DENIED: (ErrorCode.ACCESS_VIOLATION, "tftp.denied"),
     Missing.TOO_LARGE: (ErrorCode.ILLEGAL_OPERATION, "tftp.denied"),
+    Missing.UNAVAILABLE: (ErrorCode.UNDEFINED, "content.unavailable"),
+    Missing.FAULT: (ErrorCode.FILE_NOT_FOUND, "content.fault"),
+    Missing.FULL: (ErrorCode.DISK_FULL, "tftp.denied"),
 }
 """How an Absent is told to the client and to people. Searches for configuration files go on after code 1; 2 is final to U-Boot."""
 
