@@ -24,7 +24,7 @@ from dhcp_scene import (
     with_subnet,
 )
 
-from pxenet.engine.dhcp import DhcpSettings, Subnet
+from pxenet.engine.dhcp import DhcpMode, DhcpSettings, Subnet
 from pxenet.model import Host, Lease, LeaseState, Verdict
 from pxenet.net.datagram import Interface
 from pxenet.wire.dhcp import serialize
@@ -391,9 +391,36 @@ def test_server_id_override() -> None:
 
 def test_unknown_networks_are_told_once() -> None:
     """No subnet where we are to give addresses: silence, and one event for the network."""
-    net = Scene(DhcpSettings(subnets=(LAN,), default_mode="server"))
+    net = Scene(DhcpSettings(subnets=(LAN,), default_mode=DhcpMode.SERVER))
     assert [net.hear(discover(mac, giaddr=A("10.9.9.9"))) for mac in (MAC1, MAC2)] == [[], []]
     assert net.events().count("dhcp.no_subnet") == 1
+
+
+def test_requests_from_unknown_networks() -> None:
+    """Counted once each, and told of, except for a renewal that was routed to us from afar."""
+    net = Scene(DhcpSettings(subnets=(LAN,), default_mode=DhcpMode.SERVER))
+    assert net.hear(renew(A("10.9.9.7")), unicast=True, interface=3) == []
+    assert net.events() == []
+    assert net.hear(reboot(A("10.9.9.7"), giaddr=A("10.9.9.9"))) == []
+    assert net.events() == ["dhcp.no_subnet"]
+    assert net.server.statistics().dropped == {"no subnet": 2}
+
+
+def test_a_relay_says_that_the_client_asked_us_alone() -> None:
+    """A renewal then, refused where the address is another's; without the flag it may be for another server (RFC 5010)."""
+    net = Scene(leases=[bound(A("10.5.0.150"), MAC3)])
+    flagged = message(MessageType.REQUEST, ciaddr=A("10.5.0.150"), **relayed({10: b"\x80"}, giaddr=RELAY))  # type: ignore[arg-type]
+    assert net.hear(renew(A("10.5.0.150"), giaddr=RELAY)) == []
+    assert net.hear(flagged) == ["NAK to 10.5.0.1:67"]
+
+
+def test_an_address_in_the_wrong_place() -> None:
+    """A client that takes an offer does not have the address yet, though it writes it into ciaddr: it cannot answer ARP."""
+    net = Scene()
+    net.hear(discover())
+    said = scene.replace(select(ONE), ciaddr=ONE)
+    assert net.hear(said, 1) == [WRITE1, ACK1]
+    assert net.hear(said, 2, unicast=True) == ["ACK 10.0.0.195 to 10.0.0.195:68"]
 
 
 def test_interfaces_have_their_own_networks() -> None:
@@ -427,14 +454,14 @@ def test_a_network_on_our_wire_that_is_not_ours() -> None:
     """Where one of two networks on a wire is another server's, no address of it is given, and none refused: not even as the only
     server of the other network."""
     mine = with_subnet(pools=((ONE, ONE),), authoritative=True).subnets[0]
-    theirs = Subnet(A("10.9.0.0"), 24, pools=((A("10.9.0.10"), A("10.9.0.20")),), interface="eth0", mode="off")
+    theirs = Subnet(A("10.9.0.0"), 24, pools=((A("10.9.0.10"), A("10.9.0.20")),), interface="eth0", mode=DhcpMode.OFF)
     net = Scene(DhcpSettings(subnets=(mine, theirs)), leases=[bound(ONE, MAC3)])
     assert net.hear(discover()) == []
     assert net.hear(reboot(A("10.9.0.15"))) == []
     assert net.hear(renew(A("10.9.0.15"))) == []
     assert net.hear(select(A("10.9.0.15"))) == ["NAK to 255.255.255.255:68"]
     assert net.hear(reboot(A("10.8.0.15"))) == ["NAK to 255.255.255.255:68"]
-    elsewhere = Subnet(A("10.9.0.0"), 24, mode="off")
+    elsewhere = Subnet(A("10.9.0.0"), 24, mode=DhcpMode.OFF)
     net = Scene(DhcpSettings(subnets=(mine, elsewhere)))
     assert net.hear(reboot(A("10.9.0.15"))) == ["NAK to 255.255.255.255:68"]
 

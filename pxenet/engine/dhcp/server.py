@@ -169,7 +169,7 @@ class DhcpServer:
         if message.op != BOOTREQUEST:
             return "not a request"
         self._desk.tally.received[message_type_name(kind)] += 1
-        if kind == MessageType.DISCOVER and message.ciaddr:
+        if message.ciaddr and (kind == MessageType.DISCOVER or (datagram.broadcast and _selects(message))):
             message = replace(message, ciaddr=0)  # it has no address yet, whatever some clients leave there
         query = self._reception.query(message, kind, datagram, now)
         if isinstance(query, str):
@@ -229,9 +229,10 @@ class DhcpServer:
             return
         stage, address = asked
         if not query.link:
-            if stage is not Stage.RENEWING:
+            if stage is Stage.RENEWING:
+                self._desk.drop("no subnet")  # routed to us from afar: nothing that its owner should configure here
+            else:
                 self._has_subnet(query, out)
-            self._desk.drop("no subnet")
             return
         if stage is not Stage.SELECTING and any(address in one.subnet for one in query.beside):
             self._desk.drop("an address of another server")
@@ -412,6 +413,11 @@ class DhcpServer:
         wanted = lenient(query.message.options.number, OptionCode.LEASE_TIME)
         given = served.subnet.lease_s
         return given if not wanted else min(given, max(float(wanted), _SHORTEST_LEASE_S))
+
+
+def _selects(message: Message) -> bool:
+    """A REQUEST that takes an offer: it names the address and the server."""
+    return OptionCode.REQUESTED_ADDRESS in message.options and OptionCode.SERVER_ID in message.options
 
 
 def _host_name(query: Query) -> str:
