@@ -127,11 +127,13 @@ class Reader:
 
     def __init__(self, host: str, port: int, name: str) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.settimeout(PATIENCE_S)
+        self.socket.settimeout(1)
         self.data = b""
         self.ended = False
         self._block = 0
-        self.socket.sendto(b"\0\1" + name.encode() + b"\0octet\0", (host, port))
+        self._request = b"\0\1" + name.encode() + b"\0octet\0"
+        self._server = (host, port)
+        self.socket.sendto(self._request, self._server)
 
     def close(self) -> None:
         """Leave, saying nothing."""
@@ -140,7 +142,7 @@ class Reader:
     def take(self) -> None:
         """Receive the next block and acknowledge it."""
         while True:
-            packet, peer = self.socket.recvfrom(2000)
+            packet, peer = self._receive()
             assert packet[:2] == b"\0\3", packet
             if int.from_bytes(packet[2:4], "big") == (self._block + 1) & 0xFFFF:
                 break
@@ -148,6 +150,16 @@ class Reader:
         self.data += packet[4:]
         self.ended = len(packet) < 516
         self.socket.sendto(b"\0\4" + packet[2:4], peer)
+
+    def _receive(self) -> tuple[bytes, tuple[str, int]]:
+        """What comes next. A request may be lost, when the server's queue is full of other things: it is repeated, as clients do."""
+        for _ in range(int(PATIENCE_S)):
+            try:
+                return self.socket.recvfrom(2000)
+            except TimeoutError:
+                if not self._block:
+                    self.socket.sendto(self._request, self._server)
+        raise AssertionError(f"no block after {self._block}")
 
     def rest(self) -> bytes:
         """The file, once all of it is here."""

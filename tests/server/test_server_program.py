@@ -55,12 +55,17 @@ class Place:
         return sock
 
     def turned_away(self) -> bool:
-        """Nobody answers by HTTP any more: the connection is refused, or ended without a word."""
-        try:
-            with self.get("blob") as sock:
-                return sock.recv(1) == b""
-        except ConnectionError:
-            return True
+        """HTTP clients are refused, as soon as the server has done what it said; who came in that instant may still be served."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            try:
+                with self.get("blob") as sock:
+                    sock.recv(1)
+            except ConnectionRefusedError:
+                return True
+            except ConnectionError:
+                pass
+        return False
 
     def serves(self) -> None:
         """Both protocols give the file whole."""
