@@ -30,7 +30,8 @@ from pxenet.rack.preview import problems
 from pxenet.server.commit import Committer
 from pxenet.server.datagrams import Shell
 from pxenet.server.events import EventLog
-from pxenet.server.http import HttpServer, Tls
+from pxenet.server.http import HttpLimits, HttpServer, Tls
+from pxenet.server.limits import connections, raise_open_files
 from pxenet.server.notify import notify
 from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
@@ -103,7 +104,8 @@ async def _serve_until_signal(
     committer = Committer(store)
     dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link)
     tftp = Shell(rack.tftp, ports.tftp, rack, committer, time.monotonic)
-    http = HttpServer(ports.http, RackSite(rack, committer), tls=tls)
+    limits = HttpLimits(connections=connections(raise_open_files()))
+    http = HttpServer(ports.http, RackSite(rack, committer), limits, tls=tls)
     async with trio.open_nursery() as commits:
         commits.start_soon(committer.run)
         async with trio.open_nursery() as shells:
