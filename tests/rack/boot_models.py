@@ -205,6 +205,7 @@ class Machine:
 
     def _firmware_http(self, loads: firmware.Loads) -> None:
         path = self._path(loads.name)
+        assert path.endswith(("/ipxe.efi", "/snponly.efi")), "measured: nothing else has a network after HTTP boot"
         head, get = (self.scene.http(with_path(step.head, path), self.address) for step in self.boot.http[:2])
         assert self._file(path) == http_rules.edk2(head, get)
         self.read.append(path)

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import http_rules
 import pytest
 from boot_models import LocalDisk, Machine, Started, recorded
-from captured_words import CAPTURES, captured
+from captured_words import CAPTURES, captured, with_path
 from rack_scene import INITRD, KERNEL, NEIGHBOUR, NEIGHBOUR_MAC, RackScene, host_text, site
 from tftp_harness import Weather
 
@@ -257,3 +258,24 @@ def test_every_captured_request(base: Path, name: str) -> None:
             options = dict(step.request.options)
             assert (int(options["blksize"]), int(options.get("windowsize", "1"))) == (reader.blksize, reader.windowsize)
             assert reader.tsize in (None, len(reader.data))
+
+
+@pytest.mark.parametrize("name", ["di-preseed", "uefi-http-ipxe", "uefi-pxe-grub"])
+def test_every_captured_http_request(base: Path, name: str) -> None:
+    """Each captured head with its target put where our tree has that file: the captured status, in a form that its client takes."""
+    case = set_up(base, name, OF_THE_CAPTURE[name])
+    machine = case.machine()
+    assert isinstance(machine.power_on(), Started)
+    scene, host = case.scene, case.scene.host("machine")
+    profile = scene.rack.profiles[host.profile or ""]
+    answer = answer_path(scene, scene.rack.installs.token(host.key))
+    ours = {"vmlinuz": f"/{profile.kernel}", "initrd.img": f"/{profile.initrd[0]}", "ipxe.efi": "/x64/ipxe.efi"}
+    ours |= {"ks.cfg": answer, "preseed.cfg": answer}
+    for step in case.boot.http:
+        method, target, version = step.request_line.split(" ")
+        reply = scene.http(with_path(step.head, ours.get(target.lstrip("/"), target)), machine.address)
+        assert int(step.status.split(b" ")[1]) == reply.status
+        assert (method == "HEAD") == (reply.body == b"")
+        assert http_rules.sized(reply) == len(reply.body) or method == "HEAD"
+        closes = version == "HTTP/1.0" or b"Connection: close" in step.head
+        assert ("close" if closes else "keep-alive") == reply.field("Connection")

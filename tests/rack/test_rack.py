@@ -225,6 +225,23 @@ def test_by_its_serial_number(base: Path) -> None:
     assert token(scene, "neighbour") in stolen
 
 
+# -- what a client can do ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("features", "scheme"), [("130101", "http"), ("150101", "tftp")], ids=["with HTTP", "without"])
+def test_what_this_build_of_ipxe_can_fetch(base: Path, features: str, scheme: str) -> None:
+    """The script and what it names come by HTTP where the build says that it can (option 175, feature 19), else by TFTP."""
+    scene = RackScene(base, site(loaders={"bios": "ipxe"}, more=MACHINE))
+    ipxe = {**BIOS, OptionCode.USER_CLASS: b"iPXE", OptionCode.IPXE: bytes.fromhex(features)}
+    exchange = scene.exchange(MAC, ipxe)
+    assert exchange.ack is not None
+    loads = firmware.ipxe(exchange.offers, exchange.ack, exchange.request)
+    assert loads.name == ("http://10.77.0.1/boot.ipxe" if scheme == "http" else "boot.ipxe")
+    text = read(scene, "boot.ipxe", ADDRESS).data.decode()
+    assert f"kernel {scheme}://10.77.0.1/profile/alma9/images/pxeboot/vmlinuz" in text
+    assert f"inst.ks=http://10.77.0.1/answer/{token(scene)}/alma9/ks.cfg" in text
+
+
 # -- what is told beforehand is what happens ---------------------------------------------------------------------------------------
 
 
