@@ -1,6 +1,6 @@
 """The durable store of one server: SQLite in the state directory.
 
-Knows how records become rows, and what a state directory must look like before it may be trusted. Must not know protocols,
+Knows what a state directory must look like before it may be trusted. Must not know protocols,
 nor what a state means.
 
 A commit is one SQL statement for each kind of record, fed a whole batch as one JSON text. ``executemany`` would take the interpreter
@@ -18,17 +18,16 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pxenet.model import Change, InstallRecord, InstallState, Lease, LeaseState, SeenHost, Verdict
+from pxenet.model import Change, InstallRecord, Lease, SeenHost, Verdict
 from pxenet.store.base import MAX_HOSTS, StoreError
+from pxenet.store.rows import TABLE_OF, TABLES, UPSERT
 
 DATABASE = "pxenet.db"
 MARKER = "pxenet.marker"
@@ -44,139 +43,17 @@ starting empty would forget which machines are installed, and install all of the
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A field of a record: its name in record and table alike, its SQL type, and the two directions."""
-
-    name: str
-    sql: str
-    pack: Callable[[Any], Any]
-    unpack: Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A kind of record. The first column is the key."""
-
-    name: str
-    record: type[Change]
-    columns: tuple[_Column, ...]
-
-    @property
-    def create(self) -> str:
-        first, *others = (f"{c.name} {c.sql}" for c in self.columns)
-        return f"CREATE TABLE {self.name} ({', '.join([first + ' PRIMARY KEY', *others])})"
-
-    @property
-    def upsert(self) -> str:
-        """One statement for any number of rows: its parameter is a JSON array of arrays."""
-        names = [c.name for c in self.columns]
-        values = ", ".join(f"json_extract(value, '$[{i}]')" for i in range(len(names)))
-        update = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-        # "WHERE true" is for SQLite's parser: without it, ON CONFLICT would read as the ON of a join.
-        return (
-            f"INSERT INTO {self.name} ({', '.join(names)}) SELECT {values} FROM json_each(?) WHERE true "
-            f"ON CONFLICT ({names[0]}) DO UPDATE SET {update}"
-        )
-
-    @property
-    def select(self) -> str:
-        return f"SELECT {', '.join(c.name for c in self.columns)} FROM {self.name} ORDER BY {self.columns[0].name}"
-
-    def pack(self, record: Change) -> list[Any]:
-        return [c.pack(getattr(record, c.name)) for c in self.columns]
-
-    def unpack(self, row: Sequence[Any]) -> Any:
-        return self.record(*(c.unpack(value) for c, value in zip(self.columns, row, strict=True)))
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _integer(name: str) -> _Column:
-    return _Column(name, "INTEGER NOT NULL", _same, _same)
-
-
-def _hex(name: str) -> _Column:
-    # Text rather than BLOB: JSON has no bytes, and unhex() only came with SQLite 3.41.
-    return _Column(name, "TEXT NOT NULL", bytes.hex, bytes.fromhex)
-
-
-def _text(name: str) -> _Column:
-    # Kept with JSON's escapes, which plain names have none of: host names come off the wire, and a NUL or a lone surrogate in one
-    # would be cut or refused by SQLite.
-    return _Column(name, "TEXT NOT NULL", lambda s: json.dumps(s)[1:-1], lambda s: json.loads(f'"{s}"', strict=False))
-
-
-def _time(name: str) -> _Column:
-    # JSON has no infinity; NULL is "for ever".
-    return _Column(
-        name,
-        "REAL",
-        lambda at: None if at == math.inf else float(at),
-        lambda at: math.inf if at is None else at,
-    )
-
-
-def _enum(name: str, kind: type[LeaseState] | type[InstallState]) -> _Column:
-    return _Column(name, "TEXT NOT NULL", lambda member: member.value, kind)
-
-
-# Columns stand in the order of the record's fields.
-_TABLES = (
-    _Table(
-        "lease",
-        Lease,
-        (
-            _integer("address"),
-            _hex("identity"),
-            _hex("mac"),
-            _time("expires_at"),
-            _enum("state", LeaseState),
-            _text("hostname"),
-            _time("since_at"),
-            _hex("client_id"),
-        ),
-    ),
-    _Table(
-        "host",
-        SeenHost,
-        (
-            _text("key"),
-            _hex("mac"),
-            _text("uuid"),
-            _integer("arch"),
-            _time("first_seen_at"),
-            _time("last_seen_at"),
-            _text("vendor_class"),
-        ),
-    ),
-    _Table(
-        "install",
-        InstallRecord,
-        (
-            _text("key"),
-            _enum("state", InstallState),
-            _text("profile"),
-            _integer("attempts"),
-            _integer("generation"),
-            _time("since_at"),
-            _text("reason"),
-        ),
-    ),
-)
-_TABLE_OF = {table.record: table for table in _TABLES}
-_UPSERT = {table.record: table.upsert for table in _TABLES}
-
 _PRUNE = "DELETE FROM host WHERE key IN (SELECT key FROM host ORDER BY last_seen_at DESC, key LIMIT -1 OFFSET ?)"
 
 
 class SqliteStore:
     """See ``store.base.Store``. Made by :func:`open_sqlite`; holds the directory's lock until ``close``."""
 
-    def __init__(self, directory: Path, lock: int, connection: sqlite3.Connection, max_hosts: int) -> None:
+    def __init__(
+        self, directory: Path, lock: int, connection: sqlite3.Connection, max_hosts: int, *, reading: bool = False
+    ) -> None:
         self._directory = directory
+        self._reading = reading
         self._lock = lock
         self._connection: sqlite3.Connection | None = connection
         self._max_hosts = max_hosts
@@ -227,7 +104,7 @@ class SqliteStore:
             self._lock = -1
 
     def _load(self, kind: type[Change]) -> list[Any]:
-        table = _TABLE_OF[kind]
+        table = TABLE_OF[kind]
         try:
             rows = self._usable().execute(table.select).fetchall()
             return [table.unpack(row) for row in rows]
@@ -237,10 +114,10 @@ class SqliteStore:
     def _statements(self, batch: Sequence[Change]) -> Iterable[tuple[str, str | int]]:
         rows: dict[type[Change], dict[int | str, list[Any]]] = {}
         for change in batch:
-            row = _TABLE_OF[type(change)].pack(change)
+            row = TABLE_OF[type(change)].pack(change)
             rows.setdefault(type(change), {})[row[0]] = row
         for kind, by_key in rows.items():
-            yield _UPSERT[kind], json.dumps(list(by_key.values()), allow_nan=False)
+            yield UPSERT[kind], json.dumps(list(by_key.values()), allow_nan=False)
         self._hosts_at_most += len(rows.get(SeenHost, ()))
         # Counting is exact only here, and rarely: known machines that show themselves again raise the estimate too.
         if self._hosts_at_most > self._max_hosts + self._max_hosts // 8 and self._connection is not None:
@@ -263,7 +140,7 @@ class SqliteStore:
             raise sqlite3.ProgrammingError("the store is closed")
         if self._connection is None:
             # Never create here: a database that vanished while the server runs is a failure, not a new beginning.
-            self._connection = _connect(self._directory)
+            self._connection = _connect(self._directory, reading=self._reading)
             if _read_secret(self._connection) != self._secret:
                 self._discard()
                 raise sqlite3.OperationalError("the database was replaced by another one while the server was running")
@@ -286,21 +163,41 @@ class SqliteStore:
         return int(connection.execute("SELECT count(*) FROM host").fetchone()[0])
 
 
-def open_sqlite(directory: Path, *, max_hosts: int = MAX_HOSTS) -> SqliteStore:
-    """Open the store in ``directory``, making both when there was never one.
+def open_sqlite(directory: Path, *, max_hosts: int = MAX_HOSTS, create: bool = True) -> SqliteStore:
+    """Open the store in ``directory``, making both when there was never one and ``create`` allows it.
 
     Raises StoreError when another server uses the directory, when the database is damaged or of a later version, and when a marker
     says that there was a store which is not there any more.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if create:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            _expect(directory)
         lock = _take_lock(directory)
     except OSError as error:
         raise StoreError(f"{directory}: state directory cannot be used: {error.strerror}") from error
+    return _opened(directory, lock, max_hosts, reading=False)
+
+
+def read_sqlite(directory: Path) -> SqliteStore:
+    """Open the store in ``directory`` to look at it: nothing is made, every commit fails. Raises StoreError.
+
+    Also beside a running server: it takes no lock, so that a server which is just starting does not find one.
+    """
+    try:
+        _expect(directory)
+        unlocked = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StoreError(f"{directory}: state directory cannot be read: {error.strerror}") from error
+    return _opened(directory, unlocked, MAX_HOSTS, reading=True)
+
+
+def _opened(directory: Path, lock: int, max_hosts: int, *, reading: bool) -> SqliteStore:
     connection: sqlite3.Connection | None = None
     try:
-        connection = _open_checked(directory)
-        return SqliteStore(directory, lock, connection, max_hosts)
+        connection = _open_to_read(directory) if reading else _open_checked(directory)
+        return SqliteStore(directory, lock, connection, max_hosts, reading=reading)
     except (sqlite3.Error, OSError, StoreError) as error:
         if connection is not None:
             connection.close()
@@ -308,6 +205,16 @@ def open_sqlite(directory: Path, *, max_hosts: int = MAX_HOSTS) -> SqliteStore:
         if isinstance(error, StoreError):
             raise
         raise StoreError(_unreadable(directory, str(error))) from error
+
+
+def _expect(directory: Path) -> None:
+    """There is a store, or was one; StoreError when there never was. OSError when nobody may look."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        names = []
+    if DATABASE not in names and MARKER not in names:
+        raise StoreError(f"{directory}: there is no store here; no server has used this state directory yet")
 
 
 def _take_lock(directory: Path) -> int:
@@ -328,14 +235,7 @@ def _take_lock(directory: Path) -> int:
 
 def _open_checked(directory: Path) -> sqlite3.Connection:
     database, marker = directory / DATABASE, directory / MARKER
-    # A log without its database counts as a trace too: SQLite would replay it into the new, empty one.
-    traces = [path for path in (marker, directory / f"{DATABASE}-wal") if path.exists()]
-    if traces and not database.exists():
-        found = " and ".join(map(str, traces))
-        raise StoreError(
-            f"{database} is missing, but {found} says that a store was here: starting without it would install every machine "
-            f"again. Restore {DATABASE} from a backup; or, to begin anew with every machine armed, delete {found}"
-        )
+    _refuse_loss(directory)
     # SQLite gives its -wal and -shm the mode of the database, so making it 0600 first covers all three.
     os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     os.chmod(database, 0o600)
@@ -350,11 +250,36 @@ def _open_checked(directory: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connect(directory: Path) -> sqlite3.Connection:
+def _open_to_read(directory: Path) -> sqlite3.Connection:
+    _refuse_loss(directory)
+    connection = _connect(directory, reading=True)
+    try:
+        _check_schema(directory, connection, fresh=False)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_loss(directory: Path) -> None:
+    database, marker = directory / DATABASE, directory / MARKER
+    # A log without its database counts as a trace too: SQLite would replay it into the new, empty one.
+    traces = [path for path in (marker, directory / f"{DATABASE}-wal") if path.exists()]
+    if traces and not database.exists():
+        found = " and ".join(map(str, traces))
+        raise StoreError(
+            f"{database} is missing, but {found} says that a store was here: starting without it would install every machine "
+            f"again. Restore {DATABASE} from a backup; or, to begin anew with every machine armed, delete {found}"
+        )
+
+
+def _connect(directory: Path, *, reading: bool = False) -> sqlite3.Connection:
     uri = f"{(directory / DATABASE).absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
+        if reading:
+            connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()
         raise
@@ -384,7 +309,7 @@ def _check_schema(directory: Path, connection: sqlite3.Connection, *, fresh: boo
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
         raise StoreError(_unreadable(directory, str(problem)))
-    for table in _TABLES:
+    for table in TABLES:
         connection.execute(f"{table.select} LIMIT 0")  # raises when table or column is missing
     _use_log(directory, connection)
 
@@ -405,7 +330,7 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {_SCHEMA}")
     connection.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
     connection.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_bytes(32).hex(),))
-    for table in _TABLES:
+    for table in TABLES:
         connection.execute(table.create)
     connection.execute("CREATE INDEX host_by_last_seen ON host (last_seen_at)")
     connection.execute("COMMIT")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import needs
@@ -17,7 +18,8 @@ import pytest
 
 from pxenet.model import Change, InstallRecord, InstallState, Lease, SeenHost, Verdict
 from pxenet.store.base import StoreError
-from pxenet.store.sqlite import _TABLES, DATABASE, LOCK, MARKER, open_sqlite
+from pxenet.store.rows import TABLES
+from pxenet.store.sqlite import DATABASE, LOCK, MARKER, open_sqlite, read_sqlite
 
 WAL = f"{DATABASE}-wal"
 INSTALLED = InstallRecord("52:54:00:12:34:56", InstallState.INSTALLED, "alma9", 1)
@@ -280,7 +282,7 @@ def test_a_backup_made_while_it_runs_is_whole(used: Path, tmp_path: Path) -> Non
     store.close()
 
 
-@pytest.mark.parametrize("table", _TABLES, ids=lambda t: t.name)
+@pytest.mark.parametrize("table", TABLES, ids=lambda t: t.name)
 def test_columns_are_the_fields_of_the_record(table: object) -> None:
     """Rows become records by position: a field added to a record must be added here, at the same place."""
     assert [c.name for c in table.columns] == [f.name for f in fields(table.record)]  # type: ignore[attr-defined]
@@ -414,3 +416,44 @@ def test_a_full_disk_fails_and_recovers(tmp_path: Path) -> None:
 def test_a_real_file_system_that_fails(tmp_path: Path, program: str) -> None:
     """A full and a read-only file system, mounted where nobody else sees it: FAILED for the whole batch, later durable again."""
     run_child(program, tmp_path / "disk", "unshare", "--mount", "--propagation", "private")
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    """Where no store was, none is made: neither the directory, nor a lock in it."""
+    for opener in (read_sqlite, partial(open_sqlite, create=False)):
+        for directory in (tmp_path, tmp_path / "nowhere"):
+            with pytest.raises(StoreError, match="there is no store here"):
+                opener(directory)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_reading_beside_a_server(tmp_path: Path) -> None:
+    """A reader sees what is committed, takes no lock, and can never write, whatever failed before."""
+    store = open_sqlite(tmp_path)
+    store.commit([lease(1)])
+    reader = read_sqlite(tmp_path)
+    assert ([lease(1)], store.secret()) == (reader.leases(), reader.secret())
+    for _ in range(2):  # the second time by a fresh connection
+        assert [Verdict.FAILED] == reader.commit([lease(2)])
+    assert [lease(1)] == reader.leases()
+    store.close()
+    again = open_sqlite(tmp_path, create=False)
+    assert [lease(1)] == again.leases()
+    again.close()
+    reader.close()
+
+
+def test_reading_refuses_what_a_server_refuses(tmp_path: Path) -> None:
+    """A lost database is told, and a stray one is not changed."""
+    open_sqlite(tmp_path).close()
+    (tmp_path / DATABASE).unlink()
+    with pytest.raises(StoreError, match="is missing"):
+        read_sqlite(tmp_path)
+    stray = sqlite3.connect(tmp_path / DATABASE)
+    stray.execute("CREATE TABLE theirs (x)")
+    stray.commit()
+    stray.close()
+    before = (tmp_path / DATABASE).read_bytes()
+    with pytest.raises(StoreError, match="some other program"):
+        read_sqlite(tmp_path)
+    assert before == (tmp_path / DATABASE).read_bytes()
