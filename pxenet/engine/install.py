@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import heapq
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -153,12 +154,14 @@ class Installs:
         self._configured = frozenset(keys)
         # Machines of which nothing but a token is known, the oldest first.
         self._guests: dict[str, None] = {}
-        # Machines under way in the order of since_at: all have the same time-out, so the first is always due first.
-        self._under_way: dict[str, None] = {}
+        # Machines under way, and when they time out. An entry of the heap counts only where the dictionary says the same: a report that
+        # failed to be written, or a clock set back, brings in a machine that is due before others.
+        self._under_way: dict[str, float] = {}
+        self._dues: list[tuple[float, str]] = []
         # Reports whose commit is on its way: the record they lead to, and how many commits carry it.
         self._reports: dict[str, tuple[InstallRecord, int]] = {}
         self._unwritten: dict[str, float] = {}
-        for record in sorted(records, key=lambda r: r.since_at):
+        for record in records:
             self._records[record.key] = record
             for generation in range(max(1, record.generation - _REMEMBERED_GENERATIONS), record.generation):
                 self._tokens[self._make_token(record.key, generation)] = (record.key, generation)
@@ -282,8 +285,8 @@ class Installs:
         """Fail what has been under way for too long, and offer again what could not be written."""
         changes: list[InstallRecord] = []
         events: list[Event] = []
-        while self._under_way and self._first_due() <= now:
-            key = next(iter(self._under_way))
+        while self._first_due() <= now:
+            _, key = heapq.heappop(self._dues)
             before = self._records[key]
             why = f"timed out: {before.state.value} for {_hours(self._timeout_s)}"
             after = self._put(_moved(before, Evidence.TIMED_OUT, now, reason=why))
@@ -323,9 +326,9 @@ class Installs:
         )
 
     def _first_due(self) -> float:
-        for key in self._under_way:
-            return self._records[key].since_at + self._timeout_s
-        return NEVER
+        while self._dues and self._under_way.get(self._dues[0][1]) != self._dues[0][0]:
+            heapq.heappop(self._dues)
+        return self._dues[0][0] if self._dues else NEVER
 
     def _current(self, key: str) -> InstallRecord:
         return self._records.get(key) or InstallRecord(key, InstallState.NEW)
@@ -349,7 +352,8 @@ class Installs:
     def _watch(self, record: InstallRecord) -> None:
         self._under_way.pop(record.key, None)
         if record.state in _UNDER_WAY:
-            self._under_way[record.key] = None
+            due_at = self._under_way[record.key] = record.since_at + self._timeout_s
+            heapq.heappush(self._dues, (due_at, record.key))
 
     def _told(self, before: InstallRecord, after: InstallRecord, evidence: Evidence, why: str) -> Event:
         detail = {

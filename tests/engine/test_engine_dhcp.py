@@ -153,6 +153,17 @@ def test_a_reservation_comes_first() -> None:
     ]
 
 
+def test_a_reservation_that_is_newer_than_a_lease() -> None:
+    """Whoever starts again learns of it; nobody loses an address that it uses."""
+    net = Scene(hosts=[RESERVED], leases=[bound(TWO)])
+    assert net.hear(renew(TWO), 10, unicast=True) == ["write 10.0.0.105 bound", "ACK 10.0.0.105 to 10.0.0.105:68"]
+    assert net.hear(reboot(TWO), 20) == ["NAK to 255.255.255.255:68"]
+    assert net.hear(reboot(A("10.0.0.10")), 21)[:2] == [
+        "write 10.0.0.10 bound",
+        f"ACK 10.0.0.10 to 10.0.0.10:68 {FRAME1}",
+    ]
+
+
 def test_a_reserved_address_is_nobody_elses() -> None:
     """An address of the configuration is not given from a pool, nor renewed for another client."""
     settings = DhcpSettings(subnets=(LAN,), reserved=frozenset({ONE}))
@@ -338,6 +349,10 @@ def test_bootp_gets_reserved_addresses_only() -> None:
     assert [code for code, _ in net.sent()[0].options][:2] == [1, 3]
     assert not set(dict(net.sent()[0].options)) & {51, 53, 54, 58, 59}
     assert len(serialize(net.sent()[0])) == 300
+    wordy = Scene(with_subnet(domain=".".join(["long"] * 15)), hosts=[RESERVED])
+    wordy.hear(message(None))
+    assert len(scene.payload_of(scene.sends_of(wordy.outputs[0])[0])) == 300
+    assert OptionCode.DOMAIN_NAME not in wordy.sent()[0].options
     bare = serialize(message(None))[:236].ljust(300, b"\0")
     assert net.hear(bare) == [f"BOOTP 10.0.0.10 to 10.0.0.10:68 {FRAME1}"]
     assert net.hear(message(None, MAC2)) == []
@@ -415,10 +430,11 @@ def test_a_relay_says_that_the_client_asked_us_alone() -> None:
 
 
 def test_an_address_in_the_wrong_place() -> None:
-    """A client that takes an offer does not have the address yet, though it writes it into ciaddr: it cannot answer ARP."""
+    """A client that asks for an address, or takes an offer, does not have it yet, whatever is in ciaddr: no ARP."""
     net = Scene()
     net.hear(discover())
     said = scene.replace(select(ONE), ciaddr=ONE)
+    assert net.hear(discover(ciaddr=A("10.0.0.9"))) == [OFFER1]
     assert net.hear(said, 1) == [WRITE1, ACK1]
     assert net.hear(said, 2, unicast=True) == ["ACK 10.0.0.195 to 10.0.0.195:68"]
 
@@ -437,7 +453,9 @@ def test_interfaces_have_their_own_networks() -> None:
         SERVER,  # no address of ours there: the one it asked by
     ]
     assert net.hear(discover(), interface=9) == []
-    assert net.server.statistics().dropped == {"interface": 1}
+    assert net.hear(discover(), interface=0) == []
+    assert net.server.statistics().dropped == {"interface": 2}
+    assert Scene().hear(discover(), interface=0) == [OFFER1]  # the kernel did not say, but there is only one
 
 
 def test_two_networks_on_one_wire() -> None:

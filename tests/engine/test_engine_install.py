@@ -377,6 +377,25 @@ def test_a_machine_that_hangs_fails() -> None:
     assert installs.deadline() == NEVER
 
 
+def test_each_machine_has_its_own_time() -> None:
+    """In whatever order they come in: after a report that was not written, or a clock that was set back."""
+    installs = new(timeout_s=100.0)
+    installs.observe(KEY, E.BOOTED, "alma9", 0.0)
+    installs.observe("future", E.BOOTED, "alma9", 1e6)
+    installs.observe("later", E.BOOTED, "alma9", 90.0)
+    result = installs.callback(installs.token(KEY), "installed", "", 95.0)
+    assert installs.deadline() == 190.0
+    installs.committed(result.changes[0], Verdict.FAILED, 96.0)
+    assert installs.deadline() == 100.0
+    assert [[change.key for change in installs.tick(at)[0]] for at in (99.0, 100.0, 189.0, 190.0)] == [
+        [],
+        [KEY],
+        [],
+        ["later"],
+    ]
+    assert installs.deadline() == 1e6 + 100.0
+
+
 def test_each_stage_has_the_whole_time() -> None:
     """Progress starts the clock anew, and the order of many machines is kept; also over a restart."""
     records = [InstallRecord(str(n), S.BOOTED, since_at=float(n)) for n in (3, 1, 2)]
