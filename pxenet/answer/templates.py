@@ -229,8 +229,12 @@ def _guarded(work: Callable[[], str], environment: jinja2.Environment, origin: s
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, jinja2.TemplateError) as error:
         file, line = _place(error.__traceback__, origin, spelled)
         raise TemplateProblem(file, line, f"{type(error).__name__}: {error}") from None
-    if len(text) > MAX_OUTPUT_BYTES:
-        raise TemplateProblem(origin, 0, f"renders to {len(text)} characters; {MAX_OUTPUT_BYTES} are the limit")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise TemplateProblem(origin, 0, f"renders to {text[error.start]!r}, which no file can contain") from None
+    if size > MAX_OUTPUT_BYTES:
+        raise TemplateProblem(origin, 0, f"renders to {size} bytes; {MAX_OUTPUT_BYTES} are the limit")
     return text
 
 

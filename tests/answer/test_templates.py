@@ -107,6 +107,12 @@ def test_an_output_without_end(tmp_path: Path) -> None:
         render_file(str(tmp_path / "t.j2"), SEEN)
 
 
+def test_what_no_file_can_contain() -> None:
+    """Half of a surrogate pair, from a wrong escape: told like any fault, not found out while encoding a reply."""
+    with pytest.raises(TemplateProblem, match="which no file can contain"):
+        render_text('{{ "\\ud800" }}', {}, "profile.a.args")
+
+
 def test_texts_name_their_key() -> None:
     """Kernel arguments are told by the key they stand in; plain ones pass as they are, and nothing can be included."""
     assert "quiet ip=dhcp" == render_text("quiet ip=dhcp", {}, "profile.a.args")
