@@ -72,6 +72,21 @@ class Delivered:
     retransmits: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a transfer under way has come, for people; asked a few times a second, never told per packet."""
+
+    id: int
+    """Of this transfer, among those of its server."""
+    address: int
+    """The client's IPv4 address."""
+    path: str
+    done_bytes: int
+    size: int
+    retransmits: int = 0
+    """Datagrams sent again so far."""
+
+
 @dataclass(slots=True)
 class Sighting:
     """A machine showed itself in DHCP: evidence of who it is, and (with ``boot``) that it was told what to load."""

@@ -12,10 +12,12 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import trio
 
 from pxenet.engine.http import message
+from pxenet.engine.surface import Progress
 from pxenet.events import Event
 from pxenet.server.http_connection import Connection, Front, HttpLimits, Site, client_of
 from pxenet.server.http_socket import TcpWire, Wire, ipv4_of, sockaddr
@@ -141,6 +143,20 @@ class HttpServer:
             file_faults=count.file_faults,
             bytes_sent=count.bytes_sent + sum(connection.wire.sent for connection in self._open),
         )
+
+    def progress(self, limit: int) -> list[Progress]:
+        """How far the contents being sent have come, of ``limit`` connections at most."""
+        return [
+            Progress(
+                id(connection),
+                ipv4_of(connection.peer),
+                connection.serving.name,
+                connection.wire.sent - connection.sent_before,
+                connection.serving.size,
+            )
+            for connection in islice(self._open, limit)
+            if connection.serving is not None
+        ]
 
     async def _accept(self, listener: socket.socket, context: ssl.SSLContext | None, nursery: trio.Nursery) -> None:
         while True:

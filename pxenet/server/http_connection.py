@@ -146,6 +146,10 @@ class Connection:
         self.wire = wire
         self.peer = peer
         self.client = client_of(peer)
+        self.serving: Content | None = None
+        """What is being sent now."""
+        self.sent_before = 0
+        """What the wire had sent when that began."""
         self._local = local
         self._front = front
         self._limits = front.limits
@@ -272,6 +276,7 @@ class Connection:
 
     async def _send_content(self, response: Response, content: Content, started_at: float) -> None:
         """Send it and say so. A client that goes away in the middle has read nothing."""
+        self.serving, self.sent_before = content, self.wire.sent
         try:
             await self._send(response)
         except FileFaultError as fault:
@@ -283,6 +288,8 @@ class Connection:
             self._front.count.broken += 1
             self._tell("http.broken", {"path": content.name})
             raise
+        finally:
+            self.serving = None
         if not response.whole and response.status != 206:
             return  # a HEAD, or a refusal
         if response.whole and content.role in _PROOFS:

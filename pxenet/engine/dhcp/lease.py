@@ -10,7 +10,7 @@ No operation walks the table. Memory is bounded: one lease for each address, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
@@ -77,6 +77,10 @@ class LeaseTable:
             if lease.state is LeaseState.DECLINED and lease.expires_at <= now:
                 continue
             self._put(lease, now)
+
+    def __iter__(self) -> Iterator[Lease]:
+        """All leases that were written, ended ones included."""
+        return iter(self._leases.values())
 
     def lease_at(self, address: int) -> Lease | None:
         """The lease written for this address, ended or not."""

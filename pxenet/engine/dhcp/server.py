@@ -140,6 +140,10 @@ class DhcpServer:
         served = self._subnets.of_address(address)
         return None if served is None else served.leases.live_at(address, now)
 
+    def leases(self) -> list[Lease]:
+        """Every lease that was written, ended ones included, by address."""
+        return sorted((lease for served in self._subnets for lease in served.leases), key=lambda lease: lease.address)
+
     def statistics(self) -> DhcpStatistics:
         """What was counted since the start, and how much is held now."""
         counts = [served.leases.counts for served in self._subnets]

@@ -13,8 +13,9 @@ have been a copy that arrived late.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
-from pxenet.engine.surface import Output
+from pxenet.engine.surface import Output, Progress
 from pxenet.engine.tftp.common import Common
 from pxenet.engine.tftp.reads import Reads
 from pxenet.engine.tftp.reception import Reception, Stage
@@ -23,7 +24,7 @@ from pxenet.engine.tftp.settings import TftpSettings, TftpStatistics
 from pxenet.engine.tftp.transfer import Transfer
 from pxenet.engine.tftp.writes import Writes
 from pxenet.model import Absent, Content, Verdict
-from pxenet.net.datagram import Datagram
+from pxenet.net.datagram import Datagram, peer_address
 from pxenet.wire.reader import WireError
 from pxenet.wire.tftp import Ack, Data, Error, ErrorCode, OpCode, Packet, Request, ack_block, parse
 
@@ -44,6 +45,21 @@ class TftpServer:
     def statistics(self) -> TftpStatistics:
         """What was counted since the start, and how many transfers there are now."""
         return self._counters.freeze(len(self._common.reading), len(self._common.writing))
+
+    def progress(self, limit: int) -> list[Progress]:
+        """How far the reads under way have come, of ``limit`` of them at most: the latest."""
+        return [
+            Progress(
+                transfer.id,
+                peer_address(transfer.peer),
+                transfer.path,
+                min(max(transfer.acked, 0) * transfer.blksize, transfer.content.size),
+                transfer.content.size,
+                transfer.retransmits,
+            )
+            for transfer in islice(reversed(self._common.reading.values()), limit)
+            if isinstance(transfer, Transfer) and not transfer.waiting
+        ]
 
     def receive(self, batch: Sequence[Datagram], now: float) -> Output:
         """Take what arrived. Bad packets are counted and dropped, never raised."""
