@@ -201,8 +201,8 @@ class Setting:
     """``boot.loader.*``; profile and host may differ."""
 
 
-HTTP_FEATURE = 0x13
-"""iPXE's flag (option 175) for a build that can fetch by HTTP."""
+URL_FEATURES: Mapping[str, int] = MappingProxyType({"http": 0x13, "https": 0x14})
+"""iPXE's flags (option 175) for builds that can fetch such URLs; most for BIOS lack https."""
 
 _NO_HTTP_NETWORK = frozenset({Loader.GRUB, Loader.SHIM, Loader.PXELINUX, Loader.LPXELINUX})
 """Measured: Debian's signed GRUB has no http module and, after HTTP boot, no network configuration; syslinux.efi wants PXE's."""
@@ -304,8 +304,13 @@ def _for_ipxe(
     return _script(client, server_url, "ipxe-loader-missing", missing)
 
 
+def fetches(client: BootClient, server_url: str) -> bool:
+    """Whether this iPXE can fetch our URLs; builds that do not say so have TFTP."""
+    return URL_FEATURES.get(server_url.partition(":")[0]) in client.ipxe_features
+
+
 def _script(client: BootClient, server_url: str, reason: str, detail: str = "") -> BootFile:
-    if HTTP_FEATURE in client.ipxe_features and server_url:
+    if fetches(client, server_url):
         return BootFile(url=f"{server_url}/boot.ipxe", reason=reason or "ipxe-script", detail=detail)
     return BootFile("boot.ipxe", reason=reason or "ipxe-script-tftp", detail=detail)
 

@@ -19,7 +19,7 @@ from pxenet.answer.templates import TemplateProblem, kind_of, render_text
 from pxenet.boot import args as kernel_args
 from pxenet.boot import grub, ipxe, pxelinux
 from pxenet.boot.entries import BootText, Entry, InexpressibleError, KernelEntry, LocalEntry, Reader
-from pxenet.boot.policy import HTTP_FEATURE, Action, Plan, loader_of
+from pxenet.boot.policy import Action, Plan, fetches, loader_of
 from pxenet.content.tree import bytes_content
 from pxenet.engine.access import Permission
 from pxenet.model import Absent, Asker, Content, Host, Loader, Missing, Platform, Profile, Role
@@ -216,16 +216,18 @@ class Rendered:
 
     def _reader(self, name: BootName, plan: Plan, host: Host | None, asker: Asker) -> Reader:
         client = asker.client
+        url = self._url(asker.server)
         mac = name.mac or (client.mac if client is not None else b"") or (host.mac if host is not None else None) or b""
         if name.dialect == "ipxe":
             # Builds that took over the firmware's DHCP answer never told their features: TFTP is what every build has.
-            http = client is not None and HTTP_FEATURE in client.ipxe_features
+            http = client is not None and fetches(client, url)
         else:
             platform = client.platform if client is not None else Platform.BIOS
             bios = platform is None or platform is Platform.BIOS
-            http = bios and loader_of(Platform.BIOS, plan, host, self._loaders) is Loader.LPXELINUX
+            lpxelinux = bios and loader_of(Platform.BIOS, plan, host, self._loaders) is Loader.LPXELINUX
+            http = lpxelinux and url.startswith("http:")  # it knows no TLS
         server = address_text(asker.server) if asker.server else ""
-        return Reader(self._url(asker.server), server, mac, http)
+        return Reader(url, server, mac, http)
 
     # -- answer files --------------------------------------------------------------------------------------------------------
 

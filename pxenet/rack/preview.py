@@ -73,7 +73,7 @@ def preview(rack: Rack, host: Host, server_address: int) -> Preview:
         offers.append(Offer(firmware, boot))
         for name in _text_names(rack, plan, host, client, boot):
             if name.endswith(".ipxe"):  # who asks for that one is not the firmware any more
-                client = replace(client, kind=ClientKind.IPXE, ipxe_features=frozenset({policy.HTTP_FEATURE}))
+                client = replace(client, kind=ClientKind.IPXE, ipxe_features=frozenset(policy.URL_FEATURES.values()))
             text = _read(rack, name, Asker(host.address or 0, host, "preview", client, server_address))
             if text is not None:
                 boot_texts.setdefault(text, []).append(firmware)

@@ -15,6 +15,7 @@ from pxenet.boot.policy import (
     PlanSettings,
     Setting,
     choose,
+    fetches,
     find_loader,
     loader_of,
     plan,
@@ -249,7 +250,7 @@ def test_grub_behind_another_dhcp_server(
     assert found.reason in RULES
 
 
-@pytest.mark.parametrize("features", [(), (0x13,)])
+@pytest.mark.parametrize("features", [(), (0x13,), (0x13, 0x14)])
 @pytest.mark.parametrize("arch", ARCHITECTURE_PLATFORMS)
 def test_never_ipxe_to_ipxe(arch: int, features: tuple[int, ...]) -> None:
     """An iPXE client never gets an iPXE binary, whatever is configured or missing: it would load itself for ever."""
@@ -276,6 +277,22 @@ def test_the_nearest_choice_of_a_loader_wins() -> None:
         loader_of(Platform.BIOS, Plan(Action.INSTALL, ALMA), None, {}),
     ]
     assert [Loader.SHIM, Loader.IPXE, Loader.GRUB, Loader.PXELINUX] == chosen
+
+
+@pytest.mark.parametrize(
+    ("features", "url", "able"),
+    [
+        ((0x13,), "http://10.0.0.1", True),
+        ((0x13,), "https://10.0.0.1", False),
+        ((0x13, 0x14), "https://10.0.0.1", True),
+        ((0x14,), "http://10.0.0.1", False),
+        ((), "http://10.0.0.1", False),
+        ((0x13, 0x14), "", False),
+    ],
+)
+def test_who_can_fetch_our_urls(features: tuple[int, ...], url: str, able: bool) -> None:
+    """A build without HTTPS, told an https URL, would stop at a prompt; by TFTP it boots."""
+    assert able is fetches(client(0, ClientKind.IPXE, features), url)
 
 
 def test_a_combination_that_does_not_exist() -> None:

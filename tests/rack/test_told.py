@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pxenet.events import Event
+from pathlib import Path
+
+from rack_machine import ADDRESS, BIOS, MAC, MACHINE, read
+from rack_scene import RackScene, site
+
+from pxenet.events import Event, describe
 from pxenet.rack.told import Told
 
 ONE, TWO = bytes.fromhex("525400770001"), bytes.fromhex("525400770002")
@@ -42,3 +47,19 @@ def test_a_flood_is_forgotten() -> None:
     assert all(told.is_news(fault(number.to_bytes(6, "big"), "f"), 1.0) for number in range(20))
     assert told.is_news(fault((9).to_bytes(6, "big"), "f"), 2.0)
     assert not told.is_news(fault((19).to_bytes(6, "big"), "f"), 2.0)
+
+
+def test_a_template_that_fails_at_boot_time(base: Path) -> None:
+    """A configuration that was right may meet a machine for which it is not: firmware goes on, people are told once, with the place."""
+    scene = RackScene(base, site(more=MACHINE).replace("inst.text", "a={{ vars.gone }}"))
+    scene.exchange(MAC, BIOS)
+    for name in (f"pxelinux.cfg/01-{MAC.hex('-')}", "pxelinux.cfg/default"):
+        error = read(scene, name, ADDRESS).error
+        assert error is not None
+        assert 1 == error.code
+    assert 404 == scene.get("/boot.ipxe", ADDRESS).status
+    (told,) = [event for event in scene.events if event.kind == "content.fault"]
+    sentence, advice = describe(told)
+    assert MAC == told.mac
+    assert "profile.alma9.args:1: undefined" in sentence
+    assert "pxenet check" in advice

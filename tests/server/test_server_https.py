@@ -184,6 +184,34 @@ async def test_garbage_instead_of_a_handshake(site: FakeSite, pairs: Path, data:
     assert 1 == len(site.requests)
 
 
+async def test_garbage_after_the_handshake(site: FakeSite, pairs: Path) -> None:
+    """Somebody on the way who puts bytes into the stream ends that connection, and nothing else."""
+    async with secure(site, pairs) as https:
+        async with await https.connect() as stream:
+            await stream.send_all(get("/empty"))
+            await read_reply(stream)
+            await stream.transport_stream.send_all(b"\x17\x03\x03\x00\x20" + os.urandom(32))
+            while https.server.statistics().open:
+                await trio.lowlevel.checkpoint()
+        assert (await https.exchange(get("/a b.txt", CLOSE))).endswith(b"spaced\n")
+    assert 2 == len(site.requests)
+
+
+async def test_cancellation_closes_everything(site: FakeSite, pairs: Path) -> None:
+    """Stopped in the middle of a reply and of a handshake, the server leaves nothing open, and says nothing torn."""
+    before = len(os.listdir("/proc/self/fd"))
+    with trio.CancelScope() as scope:
+        async with secure(site, pairs) as https:
+            reading, waiting = await https.connect(), await trio.open_tcp_stream("127.0.0.1", https.port)
+            await reading.send_all(get("/big"))
+            await waiting.send_all(hello()[:50])
+            await reading.receive_some(1000)
+            scope.cancel()
+    await trio.aclose_forcefully(reading)
+    await trio.aclose_forcefully(waiting)
+    assert before == len(os.listdir("/proc/self/fd"))
+
+
 async def test_too_old_a_client(site: FakeSite, pairs: Path) -> None:
     """TLS 1.1 is refused, with an alert that the client can show."""
     async with secure(site, pairs) as https:
