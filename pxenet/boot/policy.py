@@ -24,7 +24,6 @@ from pxenet.model import (
     Loader,
     Platform,
     Profile,
-    platform_of,
 )
 
 RULES: Mapping[str, str] = MappingProxyType(
@@ -256,7 +255,7 @@ def choose(
         if behind_proxy and not http_booted and find_loader(client.platform, loader, setting.shelf)[0]:
             return BootFile(f"{client.platform.value}/{GRUB_SCRIPT}", reason="ipxe-grub-proxy")
         return _for_ipxe(client, client.platform, loader, setting, server_url, http_booted)
-    if client.kind is ClientKind.HTTP or platform_of(client.arch)[1]:
+    if client.kind is ClientKind.HTTP:  # by its class, whatever types it lists: a PXEClient would ask TFTP for the URL
         return _for_http(client.platform, loader, setting, server_url)
     path, missing = find_loader(client.platform, loader, setting.shelf)
     if not path:

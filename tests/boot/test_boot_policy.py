@@ -104,6 +104,7 @@ def test_plan(host: Host | None, known: InstallRecord | None, unknown: str, acti
         pytest.param(client(7), Loader.SHIM, BootFile("x64/shimx64.efi", reason="loader"), id="x64 shim"),
         pytest.param(client(7), Loader.IPXE, BootFile("x64/ipxe.efi", reason="loader"), id="x64 iPXE"),
         pytest.param(client(7), Loader.PXELINUX, BootFile("x64/syslinux.efi", reason="loader"), id="x64 syslinux"),
+        pytest.param(client(16), None, BootFile("x64/grubx64.efi", reason="loader"), id="PXE that lists HTTP"),
         pytest.param(client(6), None, BootFile("ia32/grubia32.efi", reason="loader"), id="ia32"),
         pytest.param(client(11), None, BootFile("arm64/grubaa64.efi", reason="loader"), id="arm64"),
         pytest.param(client(11), Loader.SHIM, BootFile("arm64/shimaa64.efi", reason="loader"), id="arm64 shim"),
