@@ -309,6 +309,11 @@ def test_decline() -> None:
     assert net.hear(discover(), 3) != [OFFER1]
     assert net.hear(discover(MAC2, {OptionCode.REQUESTED_ADDRESS: ONE}), 3603 + 61)[0].startswith("OFFER 10.0.0.195")
     assert "dhcp.decline" in net.events()
+    net = Scene()
+    net.hear(discover())
+    assert net.hear(decline(ONE), 1) == ["write 10.0.0.195 declined"]  # also what was merely offered
+    assert net.server.statistics().offers == 0
+    assert net.hear(select(ONE), 2) == ["NAK to 255.255.255.255:68"]
 
 
 def test_release() -> None:
