@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import random
 import select
 import socket
 import subprocess
@@ -98,19 +99,19 @@ def program(
 
 
 def free_ports() -> dict[str, int]:
-    """Ports above 1023 that nobody has, for each key that names a port."""
-    kinds = {
-        "dhcp": socket.SOCK_DGRAM,
-        "proxy": socket.SOCK_DGRAM,
-        "tftp": socket.SOCK_DGRAM,
-        "http": socket.SOCK_STREAM,
-    }
-    with contextlib.ExitStack() as held:
-        found = {}
-        for name, kind in kinds.items():
-            sock = held.enter_context(socket.socket(socket.AF_INET, kind))
-            sock.bind(("0.0.0.0", 0))
-            found[name] = sock.getsockname()[1]
+    """Ports that nobody has, for each key that names a port: below those that the kernel gives to whoever asks for any."""
+    kinds = {"http": socket.SOCK_STREAM}
+    found: dict[str, int] = {}
+    while len(found) < 4:
+        name = ("dhcp", "proxy", "tftp", "http")[len(found)]
+        port = random.randrange(10_000, 30_000)
+        with socket.socket(socket.AF_INET, kinds.get(name, socket.SOCK_DGRAM)) as sock:
+            try:
+                sock.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        if port not in found.values():
+            found[name] = port
     return found
 
 

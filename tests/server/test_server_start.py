@@ -13,6 +13,7 @@ from types import FrameType
 
 import needs
 import pytest
+from programlab import free_ports
 
 from pxenet.cli import serving
 from pxenet.store.sqlite import open_sqlite
@@ -75,16 +76,9 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     with ExitStack() as closing:
-        ports = {}
-        with ExitStack() as held:
-            for name in ("dhcp", "proxy", "tftp", "http"):
-                kind = socket.SOCK_STREAM if name == "http" else socket.SOCK_DGRAM
-                sock = held.enter_context(socket.socket(socket.AF_INET, kind))
-                sock.bind(("0.0.0.0", 0))
-                ports[name] = sock.getsockname()[1]
         for name in ("vmlinuz", "initrd.img", "my.ks"):
             (tmp_path / name).write_text("{{ host.name }}\n")
-        yield Place(tmp_path, ports, closing)
+        yield Place(tmp_path, free_ports(), closing)
 
 
 @pytest.fixture(autouse=True)
