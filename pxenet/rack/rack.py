@@ -186,7 +186,8 @@ class Rack:
         host, client = None, None
         if identity.mac:
             host, client = self.hosts.of_mac(identity.mac), self.hosts.client_of(identity.mac)
-            if not host.configured and "serial=" in query:
+            # Only from who has spoken DHCP as iPXE: a serial number is printed on the case, and any browser can name it.
+            if not host.configured and "serial=" in query and client is not None and client.kind is ClientKind.IPXE:
                 host = self.hosts.learn_serial(identity.mac, parse_qs(query).get("serial", [""])[0]) or host
         return Asker(address, host, identity.evidence, client, server)
 

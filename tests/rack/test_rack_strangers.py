@@ -41,3 +41,16 @@ def test_invented_http_clients_are_forgotten(tmp_path: Path, monkeypatch: pytest
         for mac in macs
     ]
     assert reasons == ["ipxe-loader", "ipxe-after-http", "ipxe-after-http"]
+
+
+def test_a_browser_that_names_a_serial_number(tmp_path: Path) -> None:
+    """It is printed on the case. Who has not spoken DHCP as iPXE is not believed, whatever page it asks for."""
+    make_files(tmp_path)
+    more = '[[host]]\nname = "machine"\nserial = "ABC"\nprofile = "alma9"\n'
+    scene = RackScene(tmp_path, site(unknown="menu", more=more))
+    mac, address = bytes.fromhex("020000000009"), parse_address("10.77.0.59")
+    for kind, name in ((ClientKind.OTHER, "02:00:00:00:00:09"), (ClientKind.IPXE, "machine")):
+        client = BootClient(mac, kind, 0, Platform.BIOS)
+        scene.rack.absorb(Output(sightings=[Sighting(client, address, "lease")]))
+        assert scene.get("/boot.ipxe?serial=ABC", address).status == 200
+        assert scene.rack.hosts.of_mac(mac).name == name
