@@ -26,7 +26,7 @@ def summary(settings: Settings, rack: Rack, interfaces: Sequence[Interface], por
 
 def _networks(settings: Settings, interfaces: Sequence[Interface]) -> Iterator[str]:
     if not interfaces:
-        yield "  no interface has an IPv4 address: nobody can be answered; give one an address, or name one in server.interface"
+        yield "  no interface has an IPv4 address: nobody can be answered; give one an address, then start again"
     for interface in interfaces:
         address, prefix = interface.addresses[0]
         subnets = [subnet for subnet in settings.dhcp.subnets if _is_on(subnet, interface)]
