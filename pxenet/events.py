@@ -59,6 +59,11 @@ KINDS: dict[str, Kind] = {
         "got no address: the pool of {network} is used up",
         "make dhcp.subnet.pool larger or lease_time shorter",
     ),
+    "dhcp.no_pool": Kind(
+        Level.WARNING,
+        "got no address: {network} has no pool, and none of its addresses is reserved for this machine",
+        "add a [[host]] with its mac and an address, or dhcp.subnet.pool",
+    ),
     "dhcp.no_subnet": Kind(
         Level.WARNING,
         "asked from a network that is not configured ({via})",

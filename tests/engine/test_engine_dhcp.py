@@ -202,6 +202,10 @@ def test_a_full_pool_gives_what_ended_longest_ago() -> None:
     net = Scene(small, leases=[bound(A("10.0.0.100"), MAC1), bound(A("10.0.0.101"), MAC2)])
     assert [net.hear(discover(MAC3), 0), net.hear(discover(MAC3), 4)] == [[], []]
     assert net.events() == ["dhcp.discover", "dhcp.pool_empty"]
+    net = Scene(with_subnet(pools=()), hosts=[RESERVED])
+    assert net.hear(discover())[0].startswith("OFFER 10.0.0.10")
+    assert net.hear(discover(MAC2)) == []
+    assert net.events()[-1] == "dhcp.no_pool"
 
 
 def test_stages_of_one_machine_share_an_address() -> None:

@@ -203,8 +203,9 @@ class DhcpServer:
         if found is None:
             subnet = query.link[0].subnet
             self._desk.drop("pool empty")
+            kind = "dhcp.pool_empty" if any(len(one.pool) for one in query.link) else "dhcp.no_pool"
             network = f"{address_text(subnet.network)}/{subnet.prefix}"
-            self._tell_of_network(out, query, subnet.network, "dhcp.pool_empty", {"network": network})
+            self._tell_of_network(out, query, subnet.network, kind, {"network": network})
             out.sightings.append(Sighting(query.client, 0, "discover"))
             return
         served, address = found
