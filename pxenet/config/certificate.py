@@ -1,7 +1,7 @@
 """The certificate that HTTPS is served with: read, tried, and refused in words when it cannot be used.
 
-Knows which versions and ciphers boot clients have: TLS 1.2 is all that iPXE speaks, and many of its builds have no other key exchange
-than RSA.
+Knows which versions and ciphers boot clients have: TLS 1.2 is all that iPXE speaks where it was built with TLS, and many of its builds
+have no other key exchange than RSA.
 """
 
 from __future__ import annotations

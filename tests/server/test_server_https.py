@@ -121,7 +121,7 @@ CIPHERS = {
     "current iPXE": ("rsa", ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES256-GCM-SHA384"),
     "iPXE with CBC": ("rsa", ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES128-SHA256"),
     "older iPXE": ("rsa", ssl.TLSVersion.TLSv1_2, "AES128-GCM-SHA256"),
-    "iPXE of Debian 12": ("rsa", ssl.TLSVersion.TLSv1_2, "AES256-SHA256"),
+    "iPXE of 2019": ("rsa", ssl.TLSVersion.TLSv1_2, "AES256-SHA256"),
     "oldest iPXE": ("rsa", ssl.TLSVersion.TLSv1_2, "AES128-SHA"),
 }
 
