@@ -15,13 +15,12 @@ from pxenet.engine.dhcp.query import Query, boot_item
 from pxenet.engine.dhcp.reply import Items, echoes, reply
 from pxenet.engine.surface import Output, Sighting
 from pxenet.model import BootFile
-from pxenet.wire.dhcp import Message
+from pxenet.wire.dhcp import FLAG_BROADCAST, Message
 from pxenet.wire.iana import MessageType, OptionCode
 from pxenet.wire.options import Options, encode
 from pxenet.wire.pxe import DIRECT_BOOT_43, HTTP_CLIENT, PXE, PXE_CLIENT, PxeCode
 
 _CREDENTIALS_WANTED = 0x8000
-_BROADCAST_FLAG = 0x8000
 
 
 class ProxyDhcp:
@@ -98,7 +97,7 @@ def offer(query: Query, boot: BootFile, tftp_server: int) -> Message:
         query.message,
         _items(query, MessageType.OFFER, fields),
         boot=fields,
-        flags=query.message.flags | _BROADCAST_FLAG,
+        flags=query.message.flags | FLAG_BROADCAST,
     )
 
 
@@ -121,7 +120,7 @@ def _chosen_43(query: Query) -> bytes:
 
 def broadcast(request: Message) -> Message:
     """The request as if it had set the broadcast flag: how a proxy's offer is routed."""
-    return replace(request, flags=request.flags | _BROADCAST_FLAG)
+    return replace(request, flags=request.flags | FLAG_BROADCAST)
 
 
 def _items(query: Query, kind: MessageType, fields: BootFields) -> Items:

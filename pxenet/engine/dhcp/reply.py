@@ -9,11 +9,10 @@ from pxenet.engine.dhcp.boot import NOTHING, BootFields
 from pxenet.engine.dhcp.client import lenient
 from pxenet.engine.dhcp.query import Query
 from pxenet.engine.dhcp.subnet import Subnet
-from pxenet.wire.dhcp import Message
+from pxenet.wire.dhcp import FLAG_BROADCAST, Message
 from pxenet.wire.iana import BOOTREPLY, INFINITE, MessageType, OptionCode
 from pxenet.wire.options import Options, encode
 
-_BROADCAST_FLAG = 0x8000
 _MASK = OptionCode.SUBNET_MASK
 
 Items = list[tuple[int, bytes]]
@@ -50,7 +49,7 @@ def refuse(query: Query, why: str, *, echo_client_id: bool = True) -> Message:
     if echo_client_id:
         items += _echo(query, OptionCode.CLIENT_ID)
     items += _relay_agent(query)
-    flags = _BROADCAST_FLAG if query.message.giaddr else query.message.flags
+    flags = FLAG_BROADCAST if query.message.giaddr else query.message.flags
     return reply(query.message, items, flags=flags)
 
 
