@@ -122,6 +122,11 @@ KINDS: dict[str, Kind] = {
         "look for a failing disk (dmesg), or raise the server's limits (LimitNOFILE= of its unit for open files)",
         again_s=600,
     ),
+    "store.failed": Kind(
+        Level.ERROR,
+        "cannot be remembered: {directory} cannot be written to; reports of finished installations are refused until it can",
+        "free disk space there, or repair the disk; it is tried again every few seconds",
+    ),
     # Life of a machine
     "install.state": Kind(Level.NOTICE, "is now {state} (was {before}; {why})"),
     "install.installed": Kind(Level.NOTICE, "reports: installed. It boots its own disk from now on"),

@@ -100,6 +100,7 @@ class Rack:
         self.setting = policy.Setting(self.loaders, settings.boot.loaders)
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
         self._http_booted: dict[bytes, None] = {}
+        self._store_failed = False
         self._told = Told()
         self.dhcp = DhcpServer(dhcp_settings(settings), interfaces, self.boot, self.hosts.of_client, store.leases())
         self.access = Access(
@@ -240,6 +241,11 @@ class Rack:
 
     def committed(self, changes: Sequence[Change], verdict: Verdict) -> None:
         """The fate of changes that ``absorb``, ``delivered``, ``report`` or ``tick`` asked to make durable."""
+        failed = verdict is Verdict.FAILED
+        if failed and not self._store_failed and changes:  # once, not with each of a rack's machines and each new try
+            mac = self._mac_of(changes[0])
+            self.tell(Event("store.failed", mac, detail={"directory": self.settings.server.state}))
+        self._store_failed = failed
         for change in changes:
             if isinstance(change, InstallRecord):
                 for event in self.installs.committed(change, verdict, self.clock()):
@@ -276,6 +282,12 @@ class Rack:
         if self.settings.server.root is not None:
             sources.append(Directory(self.settings.server.root))
         return sources
+
+    def _mac_of(self, change: Change) -> bytes:
+        if not isinstance(change, InstallRecord):
+            return change.mac
+        host = self.hosts.of_key(change.key)
+        return (host.mac if host is not None else None) or b""
 
     def _plan_of_nobody(self) -> policy.Plan:
         return policy.plan(None, None, self._plan_settings, self.profiles)

@@ -150,6 +150,7 @@ def test_no_end_is_confirmed_that_is_not_written(base: Path) -> None:
         assert 503 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
         assert S.BOOTED is scene.state("machine")
     assert "install.installed" not in scene.kinds()
+    assert scene.kinds().count("store.failed") == 1, "people are told, once"
     scene.store.broken = False
     assert (
         Action.INSTALL is RackScene(base, site(more=MACHINE), store=scene.store).rack.plan(scene.host("machine")).action
