@@ -30,7 +30,7 @@ def run(config: Path, work: Path) -> int:
     machine = Machine(MACHINE.name, MACHINE.firmware, MACHINE.mac, netdev, work / "disk")
     for number, title in ((1, "power on: a machine with an empty disk"), (2, "power on again")):
         _say(title)
-        power = power_on(machine, wire.rack, logs / f"{number}.serial", _TIMEOUT_S, _say)
+        power = power_on(machine, wire.rack, logs / f"{number}.serial", _TIMEOUT_S, _say, server.alive)
         fault = second_fault(power, MACHINE.disk_mark) if number == 2 else first_fault(power)
         if fault:
             _say(f"it did not work: {fault}")

@@ -12,21 +12,19 @@ from pathlib import Path
 
 _FIELDS = (
     "frame.number", "frame.time_epoch", "eth.src", "ip.src", "dhcp.option.dhcp", "dhcp.ip.your", "tftp.opcode", "tftp.source_file",
-    "http.request.uri", "_ws.expert.severity", "_ws.expert.message",
+    "http.request.uri", "tcp.stream", "_ws.expert.severity", "_ws.expert.group", "_ws.expert.message",
 )  # fmt: skip
 _FILTER = "dhcp or tftp.opcode == 1 or http.request or _ws.malformed or _ws.expert.severity >= warning"
 _WARNING, _ERROR = 0x600000, 0x800000  # wireshark/epan/proto.h PI_WARN, PI_ERROR
 _SEPARATOR = "\x1f"  # between several values of one field: texts have commas
 
-# Warnings that are not faults, and why
+_SEQUENCE = 0x2000000  # PI_SEQUENCE
+
+# Warnings that are not faults, and why. Nor are those about the sequence of a TCP connection (a full window, a repeated
+# segment, a reset): the kernel makes it, together with a machine that is slow, loses frames or is switched off.
 ALLOWED_WARNINGS = {
-    "TFTP blocksize": "tshark's way of noting a negotiated option",
     "TFTP ERROR": "tshark marks every ERROR packet: a file that a loader looks for and that does not exist",
-    "TCP window specified by the receiver is now completely full": "the machine is slower than we are",
-    "Previous segment(s) not captured": "iPXE switched on again takes the port and the numbers of before",
-    "This frame is a (suspected) out-of-order segment": "the kernel's TCP repeats what a slow machine lost",
-    "New fragment overlaps old data (retransmission?)": "the same",
-    "Connection reset (RST)": "a loader closes its connection before it has read our FIN",
+    "New fragment overlaps old data (retransmission?)": "the kernel's TCP repeats what a slow machine lost",
 }
 
 
@@ -47,7 +45,7 @@ class Seen:
     gives: str
     """The address that a DHCP answer gives away, or nothing."""
     complaints: tuple[tuple[int, str], ...]
-    """tshark's notes: severity and text."""
+    """tshark's notes: severity and text, without those about the sequence of a TCP connection."""
 
 
 class Recording:
@@ -103,9 +101,13 @@ def read(recording: Path) -> Recording:
 def parse(lines: Sequence[str]) -> Iterator[Seen]:
     """tshark's lines of fields as values."""
     for line in lines:
-        number, at, mac, address, dhcp, yiaddr, opcode, file, uri, severities, texts = line.split("\t")
-        notes = zip(severities.split(_SEPARATOR), texts.split(_SEPARATOR), strict=False)
-        complaints = tuple((int(severity), text) for severity, text in notes if severity)
+        number, at, mac, address, dhcp, yiaddr, opcode, file, uri, stream, *expert = line.split("\t")
+        severities, groups, texts = (field.split(_SEPARATOR) for field in expert)
+        complaints = tuple(
+            (int(severity), text)
+            for severity, group, text in zip(severities, groups, texts, strict=False)
+            if severity and not (stream and int(group) == _SEQUENCE and int(severity) < _ERROR)
+        )
         reads = uri or (file if opcode == "1" else "")
         gives = "" if yiaddr == "0.0.0.0" else yiaddr
         # an ICMP error quotes the packet it is about: the first address is the sender's

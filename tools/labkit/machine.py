@@ -132,6 +132,7 @@ class PowerOn:
 
 
 _TAIL_LINES = 25
+_LOOK_EVERY_S = 0.5
 
 
 def power_on(
@@ -139,11 +140,13 @@ def power_on(
     place: Namespace,
     log: Path,
     timeout_s: float,
-    watch: Callable[[str], None] | None = None,
+    watch: Callable[[str], None],
+    alive: Callable[[], bool],
 ) -> PowerOn:
     """Switch ``machine`` on and watch its console until it is off, says something hopeless, or ``timeout_s`` is over.
 
-    The console goes to ``log`` as it is and, cleaned, line by line to ``watch``. The machine is off on return.
+    When the server is not ``alive`` any more, waiting is hopeless too. The console goes to ``log`` as it is and, cleaned, line by
+    line to ``watch``. The machine is off on return.
     """
     power = PowerOn(at=time.time())
     started = time.monotonic()
@@ -160,8 +163,11 @@ def power_on(
         with log.open("wb") as file, selectors.DefaultSelector() as ready:
             ready.register(process.stdout, selectors.EVENT_READ)
             while (left := started + timeout_s - time.monotonic()) > 0 and power.outcome is not Outcome.HOPELESS:
-                if not ready.select(left):
+                if not alive():
+                    power.outcome, power.words = Outcome.HOPELESS, "the server has ended"
                     break
+                if not ready.select(min(left, _LOOK_EVERY_S)):
+                    continue
                 data = process.stdout.read(65536)
                 if not data:
                     power.outcome = Outcome.OFF
@@ -182,14 +188,13 @@ def power_on(
     return power
 
 
-def _take(power: PowerOn, raw: str, at: float, watch: Callable[[str], None] | None) -> None:
+def _take(power: PowerOn, raw: str, at: float, watch: Callable[[str], None]) -> None:
     """One line of the console."""
     line = marks.plain(raw).rstrip()
     if not line:
         return
     power.tail = [*power.tail[1 - _TAIL_LINES :], line]
-    if watch is not None:
-        watch(line)
+    watch(line)
     if mark := marks.parse(line):
         power.marks.append((at, mark))
         if mark.stage == "failed":

@@ -134,6 +134,9 @@ class ReferenceServer:
         wait_for_text(dnsmasq, self.log, "sockets bound exclusively")
         wait_for_text(web, self._web_log, "serving")
 
+    def alive(self) -> bool:
+        return all(process.poll() is None for process in self._processes)
+
     def stop(self) -> None:
         for process in self._processes:
             process.terminate()

@@ -100,14 +100,18 @@ def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path,
             say(f"{scenario.name:16} {line}")
 
     say(f"{scenario.name:16} power on: {scenario.about}")
-    first = power_on(machine, bench.wire.rack, logs / f"{scenario.name}.1.serial", options.timeout_s, console)
+    first = power_on(
+        machine, bench.wire.rack, logs / f"{scenario.name}.1.serial", options.timeout_s, console, bench.server.alive
+    )
     report.first = first
     if fault := first_fault(first):
         report.faults.append(f"first power-on: {fault}")
         report.logs.append(("its console", "\n".join(first.tail)))
         return report
     say(f"{scenario.name:16} power on again: it must boot its own disk")
-    second = power_on(machine, bench.wire.rack, logs / f"{scenario.name}.2.serial", options.timeout_s, console)
+    second = power_on(
+        machine, bench.wire.rack, logs / f"{scenario.name}.2.serial", options.timeout_s, console, bench.server.alive
+    )
     report.second = second
     if fault := second_fault(second, scenario.disk_mark):
         report.faults.append(f"second power-on: {fault}")

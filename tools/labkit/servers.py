@@ -33,6 +33,9 @@ class Server(Protocol):
     def start(self) -> None:
         """Return when it serves. Raises RuntimeError with its last words when it does not."""
 
+    def alive(self) -> bool:
+        """It has not ended by itself."""
+
     def stop(self) -> None:
         """End it as a service manager would; raises RuntimeError when it does not end well."""
 
@@ -100,6 +103,9 @@ class PxenetServer:
                 if select.select([notify], [], [], 0.1)[0] and b"READY=1" in notify.recv(4096).split(b"\n"):
                     return
         raise RuntimeError(f"the server did not become ready:\n{tail(self.log)}")
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def stop(self) -> None:
         assert self.process is not None
