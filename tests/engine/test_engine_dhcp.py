@@ -25,6 +25,7 @@ from dhcp_scene import (
 )
 
 from pxenet.engine.dhcp import DhcpMode, DhcpSettings, Subnet
+from pxenet.engine.dhcp.told import Told
 from pxenet.model import Host, Lease, LeaseState, Verdict
 from pxenet.net.datagram import Interface
 from pxenet.wire.dhcp import serialize
@@ -296,6 +297,16 @@ def test_another_server_was_chosen() -> None:
     assert net.sightings()[-1] == ("proxy request", A("10.0.0.9"))
 
 
+def test_another_server_was_chosen_after_all() -> None:
+    """While our lease is being written the client takes the other's: its ACK stays here, and the address is free again."""
+    net = Scene()
+    net.verdict = None
+    assert net.hear(select(ONE)) == [WRITE1]
+    assert net.hear(select(A("10.0.0.9"), server=A("10.0.0.2")), 1) == ["write 10.0.0.195 released"]
+    assert net.settle(Verdict.DURABLE, 2) == []
+    assert net.server.who(ONE, 3) is None
+
+
 def test_a_stranger_cannot_take_what_another_was_offered_by_rebooting() -> None:
     """An offer holds against other DISCOVERs; the first REQUEST in SELECTING decides."""
     net = Scene()
@@ -555,6 +566,30 @@ def test_a_flood_of_discovers_costs_offers_only() -> None:
     assert net.server.who(ONE, 3) is not None
     offered = net.hear(discover(MAC2), 3)[0].split()[1]
     assert net.hear(select(A(offered), MAC2), 4)[-1].startswith(f"ACK {offered}")
+
+
+def test_leases_on_their_way_to_the_disk_are_bounded() -> None:
+    """Who comes when too many are being written asks again; what a client says twice needs no second place."""
+    net = Scene(DhcpSettings(subnets=(LAN,), max_pending=1))
+    net.verdict = None
+    assert net.hear(select(ONE)) == [WRITE1]
+    assert [net.hear(select(ONE)), net.hear(select(TWO, MAC2))] == [[], []]
+    assert net.server.statistics().pending == 1
+    assert net.settle(Verdict.DURABLE) == [ACK1]
+    assert net.hear(select(TWO, MAC2)) == ["write 10.0.0.105 bound"]
+
+
+def test_what_was_told_is_bounded() -> None:
+    """The client heard of longest ago is forgotten, and told of again."""
+    told = Told(limit=2)
+    assert [told.first(client, 1, "dhcp.offer", 0.0) for client in (b"a", b"b", b"a", b"c", b"a", b"b")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from tftp_harness import (
 
 from pxenet.engine.surface import NEVER, Output
 from pxenet.engine.tftp import Patience, TftpServer, TftpSettings
+from pxenet.engine.tftp.peers import Peers
+from pxenet.engine.tftp.session import Session
 from pxenet.model import Absent, Content, Missing, Verdict
 from pxenet.net.datagram import Datagram, pack_peer
 from pxenet.wire.tftp import Ack, Data, Error, Oack, OpCode, Options, Packet, Request, parse, serialize
@@ -391,6 +393,19 @@ def test_memory_per_peer_is_bounded() -> None:
         oack = next(line for line in lines if "OACK" in line)
         talk.hears(n / 100, Ack(0), int(oack.partition(">")[0]) if n % 3 else 1)
         assert talk.server.statistics().reading <= 2
+
+
+def test_memory_of_peers_that_are_gone_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last ones are known, and their late packets get no ERROR; those long gone are strangers again."""
+    monkeypatch.setattr("pxenet.engine.tftp.peers.REMEMBERED", 2)
+    peers = Peers(PORTS)
+    gone = [pack_peer(address, 2070) for address in range(7)]
+    for peer in gone:
+        datagram = Datagram(b"", peer, SERVER, 69, 2)
+        session = Session(1, datagram, Request(OpCode.RRQ, "f"), peers.next_port(peer), Patience(), 0.0)
+        peers.admit(session)
+        peers.end(session)
+    assert [peers.knows(peer) for peer in gone] == [False] * 4 + [True] * 3
 
 
 def test_number_of_transfers_is_bounded() -> None:

@@ -6,7 +6,6 @@ Meanwhile its retransmissions are swallowed: at most one ACK waits for each clie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pxenet.engine.dhcp.query import Query, Stage
@@ -42,9 +41,6 @@ class Grants:
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    def __iter__(self) -> Iterator[Waiting]:
-        return iter(self._waiting.values())
 
     def of(self, identity: bytes) -> Waiting | None:
         """What waits for this client."""

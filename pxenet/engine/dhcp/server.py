@@ -222,6 +222,7 @@ class DhcpServer:
         if query.chosen is not None and not self._reception.is_ours(query.chosen, query):
             for one in query.link:
                 one.leases.withdraw(query.identity)
+            self._grants.cancel(query.identity, query.now, out)
             self._desk.drop("another server was chosen")
             self._desk.observe(query, out)
             return
