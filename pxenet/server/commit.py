@@ -15,6 +15,9 @@ from pxenet.store.base import Store
 MAX_BATCH = 4096
 """Changes in one flush: bounds the time an answer waits for those before it."""
 
+MAX_WAITING = 65_536
+"""Changes that wait for the disk. Anybody on the wire can cause some; beyond this a disk that hangs would fill the memory."""
+
 Done = Callable[[Verdict], None]
 
 
@@ -24,11 +27,19 @@ class Committer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: list[tuple[Sequence[Change], Done]] = []
+        self._waiting_changes = 0
         self._arrived = trio.Event()
         self._closing = False
 
     def submit(self, changes: Sequence[Change], done: Done) -> None:
-        """Queue ``changes``; ``done`` is called with the worst verdict among them, in the event loop."""
+        """Queue ``changes``; ``done`` is called with the worst verdict among them, in the event loop.
+
+        When too much waits already, they have failed: at once, before this returns.
+        """
+        if self._waiting_changes >= MAX_WAITING:
+            done(Verdict.FAILED)
+            return
+        self._waiting_changes += len(changes)
         self._waiting.append((changes, done))
         self._arrived.set()
 
@@ -57,6 +68,7 @@ class Committer:
             if not batch:
                 continue
             changes = [change for group, _ in batch for change in group]
+            self._waiting_changes -= len(changes)
             # One call, one release of the interpreter lock: see design §4 on why the store must not come back per row.
             verdicts = iter(await trio.to_thread.run_sync(self._store.commit, changes))
             for group, done in batch:

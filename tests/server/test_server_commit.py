@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from pxenet.model import Change, InstallRecord, InstallState, Verdict
-from pxenet.server.commit import Committer, worst
+from pxenet.server.commit import MAX_WAITING, Committer, worst
 
 
 class SlowStore:
@@ -60,6 +60,27 @@ async def test_a_failed_flush_is_told() -> None:
         store.verdict = Verdict.DURABLE
         assert await committer.commit([change("a")]) is Verdict.DURABLE
         committer.close()
+
+
+async def test_a_disk_that_hangs_does_not_fill_the_memory() -> None:
+    """What cannot wait any more has failed at once; when the disk goes on, so does everything that waited, and what comes then."""
+    store = SlowStore()
+    committer = Committer(store)  # type: ignore[arg-type]
+    verdicts: list[Verdict] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(committer.run)
+        for number in range(MAX_WAITING // 16 - 1):
+            committer.submit([change(str(number))] * 16, verdicts.append)
+        through = trio.Event()
+        committer.submit([change("the last")] * 16, lambda verdict: through.set())
+        assert [] == verdicts
+        committer.submit([change("one too many")], verdicts.append)
+        assert [Verdict.FAILED] == verdicts
+        store.gate.release(1000)
+        await through.wait()
+        assert await committer.commit([change("later")]) is Verdict.DURABLE
+        committer.close()
+    assert {Verdict.DURABLE} == set(verdicts[1:])
 
 
 @pytest.mark.parametrize(

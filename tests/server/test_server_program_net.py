@@ -207,7 +207,14 @@ def test_two_networks(wire: Wire, place: Path, named: bool) -> None:
 def dnsmasq(wire: Wire, namespace: str, interface: str, network: str, log: Path) -> None:
     """The other DHCP server; waits until it serves."""
     ranges = f"--dhcp-range={network}.50,{network}.60"
-    common = ("--no-daemon", "--port=0", "--conf-file=/dev/null", "--dhcp-leasefile=/dev/null", "--log-dhcp")
+    common = (
+        "--no-daemon",
+        "--no-ping",
+        "--port=0",
+        "--conf-file=/dev/null",
+        "--dhcp-leasefile=/dev/null",
+        "--log-dhcp",
+    )
     command = ("dnsmasq", *common, "--user=root", f"--interface={interface}", "--bind-interfaces", ranges)
     process = wire.start(namespace, *command, log=log)
     deadline = time.monotonic() + PATIENCE_S
