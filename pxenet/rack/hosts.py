@@ -109,6 +109,14 @@ class Hosts:
         _put(self._seen, key, after)
         return after
 
+    def seen(self) -> list[SeenHost]:
+        """The machines that spoke to us, as they are remembered."""
+        return list(self._seen.values())
+
+    def seen_as(self, key: str) -> SeenHost | None:
+        """The machine whose state is stored under this key, if it ever spoke to us."""
+        return self._seen.get(key)
+
     def client_of(self, mac: bytes) -> BootClient | None:
         """The latest packet of the machine with this hardware address, as long as it is remembered."""
         return self._clients.get(mac)

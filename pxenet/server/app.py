@@ -10,28 +10,33 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import TextIO
+from typing import Protocol
 
 import trio
 
 from pxenet.config import ConfigError, Settings, start_problems
 from pxenet.config.certificate import tls_context
+from pxenet.engine.surface import Progress
 from pxenet.net.datagram import Interface
 from pxenet.net.interfaces import interfaces as system_interfaces
 from pxenet.net.interfaces import neighbours
 from pxenet.rack import Rack
 from pxenet.rack.desk import Desk
 from pxenet.rack.preview import problems
+from pxenet.server.answers import Answers
+from pxenet.server.answers import Desk as AnswerDesk
 from pxenet.server.commit import Committer
+from pxenet.server.control import SOCKET, Control, listening
 from pxenet.server.datagrams import Shell
-from pxenet.server.events import EventLog
-from pxenet.server.http import HttpLimits, HttpServer, Tls
-from pxenet.server.limits import connections, raise_open_files
+from pxenet.server.events import EventLog, Stream
+from pxenet.server.http import HttpServer, Tls
 from pxenet.server.notify import notify
 from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
@@ -51,9 +56,35 @@ _HOUSEKEEPING_S = 10.0
 """Time-outs of installs are hours; and nobody waits for the count of what was not shown."""
 
 
-def run(settings: Settings, *, as_json: bool = False, stream: TextIO = sys.stdout) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError when the server cannot start as configured."""
-    trio.run(serve, settings, as_json, stream)
+_WATCHED = 500
+"""Transfers of each kind that a screen is told of: more than have room on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a screen may look at. ``under_way``: how far transfers have come; not to be asked more than a few times a second."""
+
+    rack: Rack
+    log: EventLog
+    under_way: Callable[[], list[Progress]]
+
+
+class Screen(Protocol):
+    """Draws the server while it runs; somebody above knows terminals."""
+
+    async def run(self, view: View) -> None:
+        """Draw until cancelled."""
+        ...
+
+
+def run(
+    settings: Settings, *, as_json: bool = False, stream: Stream = sys.stdout, screen: Screen | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError when the server cannot start as configured.
+
+    ``stream`` takes the lines, ``screen`` draws the live picture.
+    """
+    trio.run(serve, settings, as_json, stream, screen)
 
 
 def served_interfaces(settings: Settings, present: Sequence[Interface]) -> list[Interface]:
@@ -65,7 +96,7 @@ def served_interfaces(settings: Settings, present: Sequence[Interface]) -> list[
     return [interface for interface in present if interface.addresses and interface.name != "lo"]
 
 
-async def serve(settings: Settings, as_json: bool, stream: TextIO) -> None:
+async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Screen | None = None) -> None:
     """``run``, inside trio."""
     present = system_interfaces()
     _check(settings, present)
@@ -92,26 +123,47 @@ async def serve(settings: Settings, as_json: bool, stream: TextIO) -> None:
         for line in summary(settings, rack, interfaces, ports):
             log.say(line)
         tls = Tls(tuple(ports.https), context) if context is not None else None
-        await _serve_until_signal(rack, store, ports, tls, log, signals)
+        control = closing.enter_context(_control(settings, log))
+        await _serve_until_signal(
+            Parts(settings, tuple(interfaces), rack, store, ports, tls, log, control, screen), signals
+        )
         log.settle(all_of_it=True)
         log.say("stopped")
 
 
-async def _serve_until_signal(
-    rack: Rack, store: Store, ports: Ports, tls: Tls | None, log: EventLog, signals: AsyncIterator[int]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a server is made of, before it serves."""
+
+    settings: Settings
+    interfaces: tuple[Interface, ...]
+    rack: Rack
+    store: Store
+    ports: Ports
+    tls: Tls | None
+    log: EventLog
+    control: socket.socket | None
+    screen: Screen | None
+
+
+async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None:
     """Run all shells; on a signal let transfers finish for a while, then settle what must be durable."""
-    committer = Committer(store)
+    rack, ports, log = parts.rack, parts.ports, parts.log
+    committer = Committer(parts.store)
     dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link)
     tftp = Shell(rack.tftp, ports.tftp, rack, committer, time.monotonic)
-    limits = HttpLimits(connections=connections(raise_open_files()))
-    http = HttpServer(ports.http, RackSite(rack, committer), limits, tls=tls)
+    http = HttpServer(ports.http, RackSite(rack, committer), tls=parts.tls)
     async with trio.open_nursery() as commits:
         commits.start_soon(committer.run)
         async with trio.open_nursery() as shells:
             for task in (dhcp.run, tftp.run, http.run):
                 await shells.start(task)
             shells.start_soon(_keep_house, rack, committer, log)
+            if parts.control is not None:
+                answers = Answers(_desk(parts, committer, dhcp, tftp, http))
+                await shells.start(Control(parts.control, answers).run)
+            if parts.screen is not None:
+                shells.start_soon(parts.screen.run, View(rack, log, lambda: _under_way(rack, http)))
             notify("READY=1")
             await anext(signals)
             notify("STOPPING=1")
@@ -119,6 +171,40 @@ async def _serve_until_signal(
             await _drain((dhcp, tftp, http), signals)
             shells.cancel_scope.cancel()
         committer.close()
+
+
+def _desk(parts: Parts, committer: Committer, dhcp: Shell, tftp: Shell, http: HttpServer) -> AnswerDesk:
+    """What commands are answered from."""
+    rack, ports = parts.rack, parts.ports
+
+    def counters() -> dict[str, object]:
+        return {
+            "dhcp": rack.dhcp.statistics(),
+            "tftp": rack.tftp.statistics(),
+            "http": http.statistics(),
+            "shells": {"dhcp": dhcp.statistics, "tftp": tftp.statistics},
+            "sockets": {str(udp.port): udp.statistics for udp in (*ports.dhcp, *ports.tftp)},
+        }
+
+    return AnswerDesk(
+        parts.settings, parts.interfaces, rack, parts.store, committer, parts.log, counters, started_at=time.time()
+    )
+
+
+def _under_way(rack: Rack, http: HttpServer) -> list[Progress]:
+    return rack.tftp.progress(_WATCHED) + http.progress(_WATCHED)
+
+
+@contextmanager
+def _control(settings: Settings, log: EventLog) -> Iterator[socket.socket | None]:
+    """The socket for commands. A server that cannot have it boots machines all the same, and says so."""
+    with ExitStack() as closing:
+        try:
+            control = closing.enter_context(listening(settings.server.state))
+        except OSError as error:
+            control = None
+            log.say(f"no commands can reach this server: {SOCKET} cannot be made in {settings.server.state} ({error})")
+        yield control
 
 
 async def _drain(shells: Sequence[Shell | HttpServer], signals: AsyncIterator[int]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,9 @@ from pxenet.wire.text import address_text, mac_text
 
 RING = 64
 """Events kept for each machine."""
+
+RECENT = 1000
+"""Events kept of all machines together, in the order in which they happened."""
 
 MACHINES = 4096
 """Machines whose events are kept; the one that was silent longest goes first."""
@@ -62,11 +65,16 @@ class EventLog:
         self._quiet = frozenset() if as_json else quiet
         self._pace = pace or Pace()
         self._rings: OrderedDict[str, deque[Told]] = OrderedDict()
+        self._recent: deque[Told] = deque(maxlen=RECENT)
+        self.watchers: set[Callable[[Told], None]] = set()
+        """Called with every event, however many there are; they must be quick and not raise."""
 
     def __call__(self, event: Event) -> None:
         """Keep ``event`` and print it, unless there were too many of its kind."""
         told = Told(self._clock(), self._name_of(event.mac, event.address), event)
         self._keep(told)
+        for watcher in self.watchers:
+            watcher(told)
         if event.kind not in self._quiet:
             admitted = self._pace.admits(event.kind, told.at)
             self.settle(told.at)
@@ -101,11 +109,16 @@ class EventLog:
         """The latest events of one machine, oldest first."""
         return list(self._rings.get(mac.hex(), ()))
 
+    def recent(self) -> list[Told]:
+        """The latest events of all machines, oldest first."""
+        return list(self._recent)
+
     def _keep(self, told: Told) -> None:
         key = told.event.mac.hex() or address_text(told.event.address)
         ring = self._rings.setdefault(key, deque(maxlen=RING))
         self._rings.move_to_end(key)
         ring.append(told)
+        self._recent.append(told)
         if len(self._rings) > MACHINES:
             self._rings.popitem(last=False)
 
@@ -121,17 +134,18 @@ class _Nowhere:
 
 def as_text(told: Told) -> str:
     """``12:00:01 web01 52:54:00:12:34:56 10.0.0.9 has read …``, with the advice on a line of its own."""
-    sentence, advice = describe(told.event)
-    who = " ".join(part for part in (told.name, _mac(told.event), _address(told.event)) if part)
-    mark = "! " if KINDS[told.event.kind].level in (Level.WARNING, Level.ERROR) else ""
-    line = printable(f"{time.strftime('%H:%M:%S', time.localtime(told.at))} {mark}{who or 'somebody'} {sentence}")
-    return f"{line}\n         what to do: {printable(advice)}" if advice else line
+    return line_of(record(told))
 
 
 def as_json(told: Told) -> str:
-    """The same as one JSON object: ``at``, ``kind``, ``level``, who, the sentence and its fields."""
+    """The same as one JSON object: see ``record``."""
+    return json.dumps(record(told), default=str)
+
+
+def record(told: Told) -> dict[str, object]:
+    """An event for programs: ``at``, ``kind``, ``level``, who, the sentence and its fields."""
     sentence, advice = describe(told.event)
-    record: dict[str, object] = {
+    said: dict[str, object] = {
         "at": round(told.at, 3),
         "kind": told.event.kind,
         "level": KINDS[told.event.kind].level.value,
@@ -142,8 +156,25 @@ def as_json(told: Told) -> str:
         "detail": dict(told.event.detail),
     }
     if advice:
-        record["advice"] = advice
-    return json.dumps(record, default=str)
+        said["advice"] = advice
+    return said
+
+
+def line_of(said: Mapping[str, object]) -> str:
+    """A ``record`` as people read it."""
+    who = " ".join(str(said[part]) for part in ("host", "mac", "address") if said[part])
+    mark = "! " if said["level"] in _MARKED else ""
+    at = time.strftime("%H:%M:%S", time.localtime(_seconds(said["at"])))
+    line = printable(f"{at} {mark}{who or 'somebody'} {said['text']}")
+    advice = said.get("advice")
+    return f"{line}\n         what to do: {printable(str(advice))}" if advice else line
+
+
+_MARKED = {Level.WARNING.value, Level.ERROR.value}
+
+
+def _seconds(at: object) -> float:
+    return float(at) if isinstance(at, int | float) else 0.0
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,206 @@
+"""What the running server answers to commands: its state, machines, leases, events, and the order to install a machine again.
+
+Knows the rack, the log and the counters of all engines. Must not know sockets (``control``).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields
+
+import trio
+
+from pxenet import __version__
+from pxenet.config import Settings
+from pxenet.model import InstallRecord, Verdict
+from pxenet.net.datagram import Interface
+from pxenet.rack import Rack
+from pxenet.rack.census import Census, Row
+from pxenet.server.commit import Committer
+from pxenet.server.control import RefusedError, Reply
+from pxenet.server.events import EventLog, Told, record
+from pxenet.store.base import Store
+from pxenet.wire.text import address_text
+
+FOLLOWED = 1000
+"""Events that wait for a follower who is slower than they come; more are counted, and told as a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What answers are made of. ``counters`` gives frozen records of statistics by the name of their part."""
+
+    settings: Settings
+    interfaces: tuple[Interface, ...]
+    rack: Rack
+    store: Store
+    committer: Committer
+    log: EventLog
+    counters: Callable[[], Mapping[str, object]]
+    started_at: float
+
+
+class Answers:
+    """Answers requests ``{"ask": ...}``; see ``control.Answer``."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._census = Census(desk.rack, desk.rack.dhcp.leases)
+        self._asks: Mapping[str, Callable[[Mapping[str, object], Reply], Awaitable[None]]] = {
+            "status": self._status,
+            "hosts": self._hosts,
+            "leases": self._leases,
+            "events": self._events,
+            "reinstall": self._reinstall,
+        }
+
+    async def __call__(self, request: Mapping[str, object], reply: Reply) -> None:
+        """Answer one request. RefusedError when that cannot be done."""
+        ask = self._asks.get(str(request.get("ask")))
+        if ask is None:
+            raise RefusedError(f"this server has no answer to {request.get('ask')!r}", f"ask {', '.join(self._asks)}")
+        await ask(request, reply)
+
+    async def _status(self, request: Mapping[str, object], reply: Reply) -> None:
+        await reply.rows([self.status()])
+
+    def status(self) -> Row:
+        """How the server is."""
+        desk = self._desk
+        states = Counter(record.state.value for record in desk.rack.installs.records())
+        return {
+            "version": __version__,
+            "process": os.getpid(),
+            "started_at": desk.started_at,
+            "uptime_s": round(desk.rack.clock() - desk.started_at, 1),
+            "config": desk.settings.source.file or None,
+            "state": str(desk.settings.server.state),
+            "interfaces": {
+                each.name: [f"{address_text(address)}/{prefix}" for address, prefix in each.addresses]
+                for each in desk.interfaces
+            },
+            "url": desk.rack.url(0),
+            "machines": {"configured": len(desk.settings.hosts), "seen": len(desk.rack.hosts.seen())} | states,
+            "store": {"failure": getattr(desk.store, "last_failure", "") or None},
+        } | {name: _plain(counted) for name, counted in desk.counters().items()}
+
+    async def _hosts(self, request: Mapping[str, object], reply: Reply) -> None:
+        await reply.rows(self._census.hosts())
+
+    async def _leases(self, request: Mapping[str, object], reply: Reply) -> None:
+        await reply.rows(self._census.leases())
+
+    async def _events(self, request: Mapping[str, object], reply: Reply) -> None:
+        word = request.get("host")
+        mac = self._mac(word) if isinstance(word, str) else None
+        last = request.get("last")
+        log = self._desk.log
+        with _Following(log, mac) as following:
+            told = log.recent() if mac is None else log.of(mac)
+            start = max(0, len(told) - last) if isinstance(last, int) else 0
+            await reply.rows(record(each) for each in told[start:])
+            if request.get("follow") is True:
+                await following.feed_until_gone(reply)
+
+    async def _reinstall(self, request: Mapping[str, object], reply: Reply) -> None:
+        word = str(request.get("host"))
+        rack = self._desk.rack
+        host = self._census.find(word)
+        if host is None:
+            raise RefusedError(*self._census.stranger(word))
+        changes, events = rack.installs.rearm(host.key, rack.clock())
+        for event in events:
+            rack.say(event)
+        # A person who leaves does not take the order back.
+        with trio.CancelScope(shield=True):
+            verdict = await self._desk.committer.commit(changes)
+        rack.committed(changes, verdict)
+        if verdict is not Verdict.DURABLE:
+            why = getattr(self._desk.store, "last_failure", "")
+            raise RefusedError(
+                f"{host.name} is armed as long as this server runs, but that could not be written{f' ({why})' if why else ''}",
+                "free disk space in the state directory, or repair it; the server tries again by itself",
+            )
+        await reply.rows([armed(host.name, changes[0], self._census.next_boot(host))])
+
+    def _mac(self, word: str) -> bytes:
+        host = self._census.find(word)
+        if host is None:
+            raise RefusedError(*self._census.stranger(word))
+        seen = self._desk.rack.hosts.seen_as(host.key)
+        return host.mac or (seen.mac if seen is not None else b"\0")
+
+
+def armed(name: str, change: InstallRecord, next_boot: str) -> Row:
+    """The answer to an order that was carried out."""
+    return {
+        "host": name,
+        "key": change.key,
+        "state": change.state.value,
+        "armings": change.generation,
+        "next": next_boot,
+    }
+
+
+class _Following:
+    """Collects events for somebody who reads them; forgets the oldest, and counts, when they are too slow."""
+
+    def __init__(self, log: EventLog, mac: bytes | None) -> None:
+        self._log = log
+        self._mac = mac
+        self._waiting: list[Told] = []
+        self._missed = 0
+        self._arrived = trio.Event()
+
+    def __enter__(self) -> _Following:
+        self._log.watchers.add(self._watch)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._log.watchers.discard(self._watch)
+
+    def _watch(self, told: Told) -> None:
+        if self._mac is None or told.event.mac == self._mac:
+            if len(self._waiting) < FOLLOWED:
+                self._waiting.append(told)
+            else:
+                self._missed += 1
+            self._arrived.set()
+
+    async def feed_until_gone(self, reply: Reply) -> None:
+        """Send what comes, until the client leaves or takes nothing any more."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await reply.gone()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            try:
+                await self._feed(reply)
+            except (trio.BrokenResourceError, trio.TooSlowError):
+                nursery.cancel_scope.cancel()
+
+    async def _feed(self, reply: Reply) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived = trio.Event()
+            waiting, self._waiting = self._waiting, []
+            missed, self._missed = self._missed, 0
+            await reply.rows(record(told) for told in waiting)
+            if missed:
+                await reply.rows([{"missed": missed}])
+
+
+def _plain(counted: object) -> object:
+    """A record of statistics as JSON has it."""
+    if isinstance(counted, Mapping):
+        return {str(key): _plain(value) for key, value in counted.items()}
+    if isinstance(counted, float) and not math.isfinite(counted):
+        return None
+    if hasattr(counted, "__dataclass_fields__"):
+        return {field.name: _plain(getattr(counted, field.name)) for field in fields(counted)}  # type: ignore[arg-type]
+    return counted
