@@ -1,0 +1,336 @@
+"""A network in virtual time: machines on one side, a server's engines on the other, and one heap of what happens next.
+
+No socket, no thread, no clock: a run depends on its seeds alone. Changes become durable at once. Knows the surface of engines and what
+a server's shells do with an ``Output``; must not know which protocol a datagram belongs to, but for one shortcut: replies to
+those that have no address yet are carried to the machine whose hardware address stands in them (``chaddr``, RFC 2131 §2), where a
+real wire would show them to every machine.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Upload, Want
+from pxenet.engine.tftp.blocks import ContentChanged, datagrams
+from pxenet.model import Absent, Change, Content, Region, Verdict
+from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
+from pxenet.sim.body import ClientSend, HttpFetch, HttpReply, Said, SimDatagram
+from pxenet.sim.faults import CALM, Faults, Weather
+from pxenet.sim.figures import Traffic
+from pxenet.sim.fleet import Fleet
+from pxenet.sim.web import Site, answer
+
+BEGAN_AT = 1_800_000_000.0
+"""Virtual seconds since the epoch at which a run begins."""
+
+_HOUSEKEEPING_S = 10.0
+"""How often a server looks for time-outs of installs."""
+
+_CHADDR = slice(28, 34)
+
+Commit = Callable[[Sequence[Change]], Sequence[Verdict]]
+"""Makes changes durable; ``Store.commit``."""
+
+
+class Server(Site, Protocol):
+    """What stands at the other end: a rack."""
+
+    @property
+    def dhcp(self) -> Engine: ...
+
+    @property
+    def tftp(self) -> Engine: ...
+
+    def find(self, want: Want) -> Content | Absent:
+        """What a TFTP client asks for."""
+        ...
+
+    def accept(self, upload: Upload) -> Absent | None:
+        """Keep a file that a client wrote."""
+        ...
+
+    def absorb(self, output: Output) -> list[Change]:
+        """Take what an engine has seen."""
+        ...
+
+    def tick(self) -> list[Change]:
+        """Do what is due with time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The server's UDP ports."""
+
+    dhcp: int = 67
+    proxy: int = 4011
+    tftp: int = 69
+
+
+@dataclass(slots=True)
+class _Driven:
+    """One engine, and when it is next to be woken."""
+
+    engine: Engine
+    armed_at: float = NEVER
+
+
+class Link:
+    """See the module's text. ``clock`` is what the server is to read."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        faults: Faults = CALM,
+        faults_of: Callable[[int], Faults] | None = None,
+        seed: int = 0,
+        http_bytes_s: float = 117e6,
+        tap: Callable[[float, bytes, bytes, int], None] | None = None,
+    ) -> None:
+        """``faults_of``: the path of each machine, instead of ``faults`` for all. ``http_bytes_s``: what the server's own wire carries
+        (a gigabit). ``tap``: sees (time, payload, the client's ``sockaddr``, the server's port) of every datagram that arrives."""
+        self.fleet = fleet
+        self.now = BEGAN_AT
+        self.weather = Weather(seed)
+        self._faults = faults
+        self._faults_of = faults_of
+        self._http_bytes_s = http_bytes_s
+        self._http_free_at = 0.0
+        self._tap = tap
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
+        self._count = 0
+        self._buttons = 0
+        """Machines that are still to be switched on."""
+        self._armed: list[float] = [NEVER] * len(fleet.machines)
+        self._at_address: dict[int, int] = {}
+
+    def clock(self) -> float:
+        """Virtual seconds since the epoch."""
+        return self.now
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was carried and what was not, so far."""
+        return self.weather.traffic
+
+    def serve(
+        self, server: Server, address: int, commit: Commit, *, ports: Ports = Ports(), interface: int = 1
+    ) -> None:  # noqa: B008
+        """Put a server on the wire, at this address and on the interface that it knows by this index. Before ``run``."""
+        self._server, self._address, self._commit, self._interface = server, address, commit, interface
+        dhcp, tftp = _Driven(server.dhcp), _Driven(server.tftp)
+        self._driven = {ports.dhcp: dhcp, ports.proxy: dhcp, ports.tftp: tftp}
+        self._dhcp_ports = frozenset((ports.dhcp, ports.proxy))
+        self._ours = {67: ports.dhcp, 4011: ports.proxy, 69: ports.tftp}
+        self._theirs = {ours: theirs for theirs, ours in self._ours.items()}
+        self._tftp = tftp
+        self._at(self.now + _HOUSEKEEPING_S, self._keep_house)
+
+    def run(self, for_s: float = NEVER) -> None:
+        """Switch the machines on; until each has come to its end, or for so long at most."""
+        until = self.now + for_s
+        for index, after in enumerate(self.fleet.times()):
+            self.switch_on(index, self.now + after)
+        self.go_on(until)
+
+    def go_on(self, until: float = NEVER) -> None:
+        """Until each machine has come to its end and nothing more will happen to it, or that time."""
+        heap, fleet = self._heap, self.fleet
+        while heap and not (fleet.done and not self._buttons):
+            at, _, act, arguments = heap[0]
+            if at > until:
+                self.now = until
+                return
+            heapq.heappop(heap)
+            if at > self.now:
+                self.now = at
+            act(*arguments)
+
+    def switch_on(self, index: int, at: float) -> None:
+        """Press a machine's button at that time."""
+        self._buttons += 1
+        self._at(at, self._switch_on, index)
+
+    def call(self, at: float, act: Callable[[], None]) -> None:
+        """Do something else at that time: stop a server, change the weather."""
+        self._at(at, act)
+
+    # -- machines -------------------------------------------------------------------------------------------------------------
+
+    def _switch_on(self, index: int) -> None:
+        self._buttons -= 1
+        self.fleet.switched_on(index, self.now)
+        self._obey_machine(index, self.fleet.machines[index].power_on(self.now))
+
+    def _wake(self, index: int) -> None:
+        if self._armed[index] > self.now:
+            return  # an entry that an earlier one had replaced
+        self._armed[index] = NEVER
+        machine = self.fleet.machines[index]
+        if machine.deadline() <= self.now:
+            self._obey_machine(index, machine.tick(self.now))
+        else:
+            self._arm(index, machine.deadline())
+
+    def _arm(self, index: int, at: float) -> None:
+        """Deadlines mostly move later: the heap hears of earlier ones only."""
+        if at < self._armed[index]:
+            self._armed[index] = at
+            self._at(at, self._wake, index)
+
+    def _obey_machine(self, index: int, said: Said) -> None:
+        machine = self.fleet.machines[index]
+        for send in said.sends:
+            self._to_server(index, send)
+        for fetch in said.fetches:
+            self._fetch(index, fetch)
+        if machine.address:
+            self._at_address[machine.address] = index
+        self._arm(index, machine.deadline())
+        if machine.over and (again_at := self.fleet.ended(index, self.now)) is not None:
+            self.switch_on(index, again_at)
+
+    def _to_server(self, index: int, send: ClientSend) -> None:
+        to = send.to_address
+        if to not in (self._address, BROADCAST):
+            self.traffic.unclaimed += 1
+            return
+        port = self._ours.get(send.to_port, send.to_port)
+        peer = pack_peer(send.from_address, send.from_port)
+        for delay, payload in self.weather.carry(send.payload, self._path(index)):
+            datagram = Datagram(payload, peer, self._address, port, self._interface, to == BROADCAST)
+            self._at(self.now + delay, self._receive, datagram)
+
+    def _path(self, index: int) -> Faults:
+        return self._faults if self._faults_of is None else self._faults_of(index)
+
+    def _hear(self, index: int, payload: bytes, send: Send | Blocks) -> None:
+        machine = self.fleet.machines[index]
+        self.traffic.received += 1
+        if self._tap is not None:
+            self._tap(self.now, payload, send.to, send.port)
+        if send.port in self._dhcp_ports:
+            self.fleet.heard(payload, self.now)
+        from_port = self._theirs.get(send.port, send.port)
+        heard = SimDatagram(payload, send.source or self._address, from_port, peer_address(send.to), peer_port(send.to))
+        self._obey_machine(index, machine.receive(heard, self.now))
+
+    # -- the server -----------------------------------------------------------------------------------------------------------
+
+    def _receive(self, datagram: Datagram) -> None:
+        self.traffic.received += 1
+        if self._tap is not None:
+            self._tap(self.now, datagram.data, datagram.peer, datagram.port)
+        driven = self._driven.get(datagram.port, self._tftp)  # TFTP transfers have ports of their own
+        self._obey(driven, driven.engine.receive([datagram], self.now))
+
+    def _tick(self, driven: _Driven) -> None:
+        if driven.armed_at > self.now:
+            return
+        driven.armed_at = NEVER
+        if driven.engine.deadline() <= self.now:
+            self._obey(driven, driven.engine.tick(self.now))
+        else:
+            self._arm_engine(driven)
+
+    def _arm_engine(self, driven: _Driven) -> None:
+        deadline = driven.engine.deadline()
+        if deadline < driven.armed_at:
+            driven.armed_at = deadline
+            self._at(deadline, self._tick, driven)
+
+    def _obey(self, driven: _Driven, output: Output) -> None:
+        """As ``server.datagrams.Shell.obey``, with a store that never takes time."""
+        pending = deque([output])
+        server, engine = self._server, driven.engine
+        while pending:
+            current = pending.popleft()
+            for send in current.sends:
+                pending.extend(self._send(engine, send))
+            for want in current.wants:
+                pending.append(engine.provide(want.id, server.find(want), self.now))
+            for upload in current.uploads:
+                pending.append(engine.uploaded(upload.id, server.accept(upload), self.now))
+            for commit in current.commits:
+                verdict = self._written(commit.changes)
+                if commit.id:
+                    pending.append(engine.committed(commit.id, verdict, self.now))
+            if current.sightings or current.delivered or current.events:
+                self._keep(server.absorb(current))
+        self._arm_engine(driven)
+
+    def _send(self, engine: Engine, send: Send | Blocks) -> list[Output]:
+        index = self._index_of(send)
+        if index is None:
+            self.traffic.unclaimed += 1
+            return []
+        try:
+            payloads = (
+                [header + payload for header, payload in datagrams(send, _read)]
+                if isinstance(send, Blocks)
+                else [b"".join(send.parts)]
+            )
+        except (ContentChanged, OSError) as error:
+            assert isinstance(send, Blocks)
+            return [engine.unreadable(send.want, str(error), self.now)]
+        for payload in payloads:
+            for delay, arrives in self.weather.carry(payload, self._path(index)):
+                self._at(self.now + delay, self._hear, index, arrives, send)
+        return []
+
+    def _index_of(self, send: Send | Blocks) -> int | None:
+        """The machine that a datagram is for: by its address once it has one."""
+        if isinstance(send, Send) and send.port in self._dhcp_ports:
+            index = self.fleet.index_of.get(send.hardware or bytes(send.parts[0][_CHADDR]))
+            if index is not None:
+                return index
+        index = self._at_address.get(peer_address(send.to))
+        if index is not None and self.fleet.machines[index].address != peer_address(send.to):
+            return None
+        return index
+
+    def _keep_house(self) -> None:
+        self._keep(self._server.tick())
+        self._at(self.now + _HOUSEKEEPING_S, self._keep_house)
+
+    def _keep(self, changes: Sequence[Change]) -> None:
+        if changes:
+            self._server.committed(changes, self._written(changes))
+
+    def _written(self, changes: Sequence[Change]) -> Verdict:
+        """The worst verdict on a group."""
+        verdicts = self._commit(changes)
+        return next((verdict for verdict in verdicts if verdict is not Verdict.DURABLE), Verdict.DURABLE)
+
+    # -- HTTP -----------------------------------------------------------------------------------------------------------------
+
+    def _fetch(self, index: int, fetch: HttpFetch) -> None:
+        """TCP loses nothing: a request takes a round trip for the connection, one for itself, and what its losses cost."""
+        faults = self._path(index)
+        self._at(self.now + 3 * faults.delay_s[1] + self.weather.recovery_s(faults), self._answer, index, fetch)
+
+    def _answer(self, index: int, fetch: HttpFetch) -> None:
+        address = self.fleet.machines[index].address
+        reply, served = answer(self._server, fetch, address, self._address, self._written, self.now)
+        self._http_free_at = max(self._http_free_at, self.now) + reply.size / self._http_bytes_s
+        self._at(self._http_free_at + self._path(index).delay_s[1], self._fetched, index, fetch.id, reply)
+        if served is not None:
+            content, whole = served
+            self._keep(self._server.delivered(content, address, whole=whole))
+
+    def _fetched(self, index: int, id: int, reply: HttpReply) -> None:
+        self._obey_machine(index, self.fleet.machines[index].fetched(id, reply, self.now))
+
+    def _at(self, at: float, act: Callable[..., None], *arguments: object) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (at, self._count, act, arguments))
+
+
+def _read(region: Region, offset: int, length: int) -> bytes:
+    return os.pread(region.file.fd, length, region.offset + offset)
