@@ -18,6 +18,10 @@ from pxenet.wire.text import address_text
 TID_SOCKETS = 4
 """Sockets that transfers leave by, in turn: late packets of a client's last transfer must not meet its next (design §4)."""
 
+_EVERYWHERE = "0.0.0.0"
+_ATTEMPTS = 100
+"""How often another port is tried when one is free on some addresses and taken on others."""
+
 T = TypeVar("T", UdpSocket, socket.socket)
 
 
@@ -27,7 +31,9 @@ class Ports:
 
     dhcp: list[UdpSocket] = field(default_factory=list)
     tftp: list[UdpSocket] = field(default_factory=list)
-    """The well-known port first, then those that transfers leave by."""
+    """The well-known port, on each address."""
+    tids: list[UdpSocket] = field(default_factory=list)
+    """What transfers leave by, on each address; empty with ``single_port``."""
     http: list[socket.socket] = field(default_factory=list)
     https: list[socket.socket] = field(default_factory=list)
     """Empty without a certificate."""
@@ -35,9 +41,14 @@ class Ports:
     link_refused: bool = False
     """Raw frames are not permitted: clients without an address are answered by broadcast."""
 
+    @property
+    def tid_ports(self) -> tuple[int, ...]:
+        """The numbers of the ports that transfers leave by."""
+        return tuple(dict.fromkeys(udp.port for udp in self.tids))
+
     def close(self) -> None:
         """Release every port."""
-        for udp in (*self.dhcp, *self.tftp):
+        for udp in (*self.dhcp, *self.tftp, *self.tids):
             udp.close()
         for listener in (*self.http, *self.https):
             listener.close()
@@ -50,12 +61,15 @@ def bind(settings: Settings, interfaces: Sequence[Interface]) -> Ports:
     ports = Ports()
     try:
         _bind_dhcp(ports, settings, interfaces)
-        _bind_tftp(ports, settings)
+        addresses = _addresses(settings, interfaces)
+        _bind_tftp(ports, settings, addresses)
         http = settings.http
-        ports.http.append(_bound(settings, "http.port", http.port, "TCP", partial(_listen, settings, http.port)))
-        if http.tls_cert is not None:
-            listen = partial(_listen, settings, http.tls_port)
-            ports.https.append(_bound(settings, "http.tls_port", http.tls_port, "TCP", listen))
+        for address in addresses:
+            listen = partial(_listen, address, http.port)
+            ports.http.append(_bound(settings, "http.port", http.port, "TCP", listen))
+            if http.tls_cert is not None:
+                listen = partial(_listen, address, http.tls_port)
+                ports.https.append(_bound(settings, "http.tls_port", http.tls_port, "TCP", listen))
     except BaseException:
         ports.close()
         raise
@@ -86,20 +100,50 @@ def _bind_dhcp(ports: Ports, settings: Settings, interfaces: Sequence[Interface]
             ports.link_refused = True
 
 
-def _bind_tftp(ports: Ports, settings: Settings) -> None:
-    address = address_text(settings.server.address or 0)
+def _addresses(settings: Settings, interfaces: Sequence[Interface]) -> list[str]:
+    """Where TFTP and HTTP listen: the configured address, else those of the named interfaces, else everywhere.
+
+    By address and not by device, so that who works on the server itself can ask it, and clients behind routers can.
+    """
+    if settings.server.address is not None:
+        return [address_text(settings.server.address)]
+    if settings.server.interfaces:
+        return [address_text(address) for interface in interfaces for address, _ in interface.addresses]
+    return [_EVERYWHERE]
+
+
+def _bind_tftp(ports: Ports, settings: Settings, addresses: Sequence[str]) -> None:
     port = settings.tftp.port
-    ports.tftp.append(_bound(settings, "tftp.port", port, "UDP", partial(UdpSocket, port, address)))
+    ports.tftp += [
+        _bound(settings, "tftp.port", port, "UDP", partial(UdpSocket, port, address)) for address in addresses
+    ]
     if not settings.tftp.single_port:
-        ports.tftp.extend(UdpSocket(0, address) for _ in range(TID_SOCKETS))
+        for _ in range(TID_SOCKETS):
+            ports.tids += _same_port(addresses)
 
 
-def _listen(settings: Settings, port: int) -> socket.socket:
-    """A listening TCP socket: on the configured address, else on all of them, IPv6 included where there is IPv6."""
-    if settings.server.address is None and socket.has_dualstack_ipv6():
+def _same_port(addresses: Sequence[str]) -> list[UdpSocket]:
+    """A socket on each address, all with one port that the kernel chose: the engine knows its TIDs by their numbers."""
+    for attempt in range(_ATTEMPTS):
+        sockets = [UdpSocket(0, addresses[0])]
+        try:
+            for address in addresses[1:]:
+                sockets.append(UdpSocket(sockets[0].port, address))
+            return sockets
+        except OSError:
+            for udp in sockets:
+                udp.close()
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("no attempt was made")
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    """A listening TCP socket; everywhere means IPv6 too, where there is IPv6."""
+    if address == _EVERYWHERE and socket.has_dualstack_ipv6():
         listener = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
     else:
-        listener = socket.create_server((address_text(settings.server.address or 0), port), backlog=1024)
+        listener = socket.create_server((address, port), backlog=1024)
     listener.setblocking(False)
     return listener
 

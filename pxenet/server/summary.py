@@ -52,7 +52,7 @@ def _subnet(subnet: Subnet) -> str:
 
 
 def _services(settings: Settings, rack: Rack, interfaces: Sequence[Interface], ports: Ports) -> Iterator[str]:
-    tids = ", ".join(str(udp.port) for udp in ports.tftp[1:]) or "the same port"
+    tids = ", ".join(map(str, ports.tid_ports)) or "the same port"
     yield f"  TFTP on port {settings.tftp.port}/udp, transfers from {tids}; HTTP at {rack.url(_address(interfaces))}/"
     if ports.https:
         yield f"  the same by HTTPS on port {settings.http.tls_port}/tcp, with the certificate {settings.http.tls_cert}"
