@@ -21,9 +21,6 @@ from pxenet.net.udp import UdpSocket
 from pxenet.rack import Rack
 from pxenet.server.commit import Committer
 
-_TURNS = 16
-"""Batches taken from a busy socket before other tasks get theirs."""
-
 
 @dataclass(slots=True)
 class ShellStatistics:
@@ -75,12 +72,12 @@ class Shell:
 
     async def _receive(self, udp: UdpSocket) -> None:
         while True:
-            await trio.lowlevel.wait_readable(udp.socket)
-            for _ in range(_TURNS):
-                batch = udp.receive()
-                if not batch:
-                    break
-                self.obey(self._engine.receive(batch, self._clock()))
+            batch = udp.receive()
+            if not batch:
+                await trio.lowlevel.wait_readable(udp.socket)
+                continue
+            self.obey(self._engine.receive(batch, self._clock()))
+            # After each batch, for a flood of DISCOVERs must not keep transfers from their turn.
             await trio.lowlevel.checkpoint()
 
     async def _tick(self) -> None:

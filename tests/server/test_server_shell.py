@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Output, Uplo
 from pxenet.events import Event
 from pxenet.model import Absent, Change, Content, InstallRecord, InstallState, Missing, Region, Verdict
 from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
-from pxenet.net.udp import UdpSocket
+from pxenet.net.udp import BATCH, UdpSocket
 from pxenet.server.commit import Committer
 from pxenet.server.datagrams import Shell
 
@@ -298,6 +298,29 @@ async def test_datagrams_reach_the_engine(udp: UdpSocket) -> None:
         nursery.cancel_scope.cancel()
     assert [("receive", b"hello")] == stage.engine.asked
     assert [event] == stage.rack.absorbed[0].events
+
+
+async def test_a_flood_leaves_others_their_turn(udp: UdpSocket) -> None:
+    """While the queue never empties, other tasks run after every batch."""
+    stage, turns, seen = timed(udp), 0, []
+
+    def hear(batch: Sequence[Datagram], now: float) -> Output:
+        seen.append((turns, len(batch)))
+        return Output()
+
+    stage.engine.receive = hear  # type: ignore[method-assign]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for _ in range(5 * BATCH):
+            client.sendto(b"x", ("127.0.0.1", udp.port))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stage.shell.run)
+        with trio.fail_after(5):
+            while sum(size for _, size in seen) < 5 * BATCH:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    # Whose turn is first within a round is chance, so two batches may stand beside each other.
+    assert max(Counter(turn for turn, _ in seen).values()) <= 2
 
 
 async def test_an_exception_of_the_engine_stops_the_shell(udp: UdpSocket) -> None:
