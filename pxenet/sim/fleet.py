@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 
 from pxenet.sim.body import FINAL, Relay, Stage
 from pxenet.sim.figures import Histogram, Result, Traffic
@@ -252,7 +252,7 @@ class Fleet:
     def _note_times(self, index: int, machine: Machine, now: float) -> None:
         """How long it stayed in each stage of its last boot."""
         reached = sorted(machine.reached.items(), key=lambda entry: entry[1])
-        for (stage, at), (_, until) in zip(reached, reached[1:], strict=False):
+        for (stage, at), (_, until) in pairwise(reached):
             self._stages.setdefault(stage, Histogram()).add(until - at)
         switched_on_at = self.switched_on_at[index]
         if machine.stage in GOOD and switched_on_at is not None:

@@ -121,7 +121,7 @@ class Link:
 
     def serve(
         self, server: Server, address: int, commit: Commit, *, ports: Ports = Ports(), interface: int = 1
-    ) -> None:  # noqa: B008
+    ) -> None:
         """Put a server on the wire, at this address and on the interface that it knows by this index. Before ``run``."""
         self._server, self._address, self._commit, self._interface = server, address, commit, interface
         dhcp, tftp = _Driven(server.dhcp), _Driven(server.tftp)

@@ -50,7 +50,7 @@ class Site(Protocol):
 def answer(
     site: Site, fetch: HttpFetch, address: int, local: int, write: Callable[[Sequence[Change]], Verdict], now: float
 ) -> tuple[HttpReply, tuple[Content, bool] | None]:
-    """The reply to a machine at ``address`` from the server at ``local``; and the content that is delivered by it, and whether all of it."""
+    """The reply to a machine at ``address`` from the server at ``local``, and what is delivered by it (content, all of it or not)."""
     url = urlsplit(fetch.url)
     try:
         known = parse_address(url.hostname or "") == local
