@@ -5,19 +5,23 @@ from __future__ import annotations
 import typer
 
 from pxenet.cli.check import check
+from pxenet.cli.events import events
+from pxenet.cli.hosts import hosts
+from pxenet.cli.leases import leases
+from pxenet.cli.reinstall import reinstall
 from pxenet.cli.render import render
 from pxenet.cli.serve import serve
+from pxenet.cli.status import status
 
 app = typer.Typer(
     name="pxenet",
     help="Network boot you can watch: from power-on to an installed system.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: examples keep their lines, and it reads the same in a pipe
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, check, render):
+for command in (serve, check, render, status, hosts, leases, events, reinstall):
     app.command()(command)
 
 

@@ -40,6 +40,14 @@ def print_problems(problems: Iterable[Problem], *, as_json: bool = False) -> Non
         print(problem, file=sys.stderr)
 
 
+def print_failure(wrong: str, right: str = "", *, as_json: bool = False) -> None:
+    """What could not be done, and what would help: on stderr, or as a document on stdout."""
+    if as_json:
+        print_json({"error": wrong, "right": right})
+    else:
+        print(f"{wrong}; {right}" if right else wrong, file=sys.stderr)
+
+
 def bad_config(error: ConfigError, *, as_json: bool = False) -> int:
     """Say what is wrong with a configuration; returns the exit status."""
     print_problems(error.problems, as_json=as_json)

@@ -15,6 +15,10 @@ class StoreError(Exception):
     """The store cannot be opened or read. The message says what is wrong, where, and what would be right."""
 
 
+class StoreInUseError(StoreError):
+    """Another process has the store open for writing."""
+
+
 class Store(Protocol):
     """Durable leases, hosts and install states.
 

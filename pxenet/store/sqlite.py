@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from pxenet.model import Change, InstallRecord, Lease, SeenHost, Verdict
-from pxenet.store.base import MAX_HOSTS, StoreError
+from pxenet.store.base import MAX_HOSTS, StoreError, StoreInUseError
 from pxenet.store.rows import TABLE_OF, TABLES, UPSERT
 
 DATABASE = "pxenet.db"
@@ -225,7 +225,7 @@ def _take_lock(directory: Path) -> int:
     except BlockingIOError:
         owner = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
-        raise StoreError(
+        raise StoreInUseError(
             f"{directory}: another server uses this state directory (process {owner}); stop it, or give this one its own server.state"
         ) from None
     os.ftruncate(lock, 0)

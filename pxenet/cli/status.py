@@ -1,0 +1,112 @@
+"""``pxenet status``: does the server run, what does it serve, and is anything off?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import typer
+
+from pxenet.cli.asking import AsJson, Config, NotRunningError, State, ask, reporting, settings_of, stored
+from pxenet.cli.output import FAILED, print_json
+from pxenet.cli.tables import span
+from pxenet.config import Settings
+from pxenet.rack.census import Row
+
+
+def status(config: Config = None, state: State = None, as_json: AsJson = False) -> None:
+    """Tell how the server is.
+
+    What it serves, what it has done, and what is off. Exit status 1 when no
+    server runs; then what its store holds is shown.
+
+    \b
+    Example:
+      pxenet status --config rack.toml
+    """
+    with reporting(as_json):
+        settings = settings_of(config, state)
+        try:
+            (row,) = ask(settings, ask="status")
+            lines, running = _running(row), True
+        except NotRunningError:
+            row = _stored(settings)
+            lines, running = _resting(row), False
+    if as_json:
+        print_json(row)
+    else:
+        for line in lines:
+            print(line)
+    if not running:
+        raise typer.Exit(FAILED)
+
+
+def _stored(settings: Settings) -> Row:
+    with stored(settings) as (rack, census):
+        states = Counter(record.state.value for record in rack.installs.records())
+        machines = {"configured": len(settings.hosts), "seen": len(rack.hosts.seen())} | states
+        leases = sum(row["state"] == "bound" for row in census.leases())
+        return {"running": False, "state": str(settings.server.state), "machines": machines, "leases": leases}
+
+
+def _resting(row: Row) -> Iterator[str]:
+    yield f"no server runs on {row['state']}"
+    yield f"  machines   {_counts(_part(row, 'machines'))}"
+    yield f"  leases     {row['leases']} held"
+
+
+def _running(row: Row) -> Iterator[str]:
+    dhcp, tftp, http = (_part(row, name) for name in ("dhcp", "tftp", "http"))
+    yield f"pxenet {row['version']} runs since {span(_number(row['uptime_s']))}, process {row['process']}"
+    yield f"  config     {row['config'] or 'none: the defaults hold'}"
+    yield f"  state      {row['state']}"
+    for name, addresses in _part(row, "interfaces").items():
+        yield f"  interface  {name} {', '.join(addresses)}"
+    yield f"  machines   {_counts(_part(row, 'machines'))}"
+    if dhcp:
+        pool = f", {dhcp['pool_taken']} of {dhcp['pool_size']} addresses taken" if dhcp["pool_size"] else ""
+        yield f"  DHCP       {sum(dhcp['received'].values())} asked, {sum(dhcp['sent'].values())} answered{pool}"
+    if tftp:
+        yield (
+            f"  TFTP       {tftp['completed']} files read, {tftp['reading']} being read, "
+            f"{tftp['retransmits']} packets sent again, {tftp['gave_up']} given up"
+        )
+    if http:
+        yield (
+            f"  HTTP       {http['requests']} requests, {http['open']} connections, "
+            f"{http['bytes_sent'] / 1e6:.1f} MB sent, {http['broken']} broken off"
+        )
+    yield from _complaints(row)
+
+
+def _complaints(row: Row) -> Iterator[str]:
+    """What is off, and what to do."""
+    dhcp, tftp, http = (_part(row, name) for name in ("dhcp", "tftp", "http"))
+    failure = _part(row, "store").get("failure")
+    machines = _part(row, "machines")
+    if failure:
+        yield f"! the store cannot be written ({failure}): no address is given out; free disk space, or repair the disk"
+    if dhcp and dhcp["pool_size"] and dhcp["pool_taken"] >= 0.9 * dhcp["pool_size"]:
+        yield "! the pool is nearly used up: make dhcp.subnet.pool larger, or lease_time shorter"
+    if tftp and tftp["gave_up"] > tftp["completed"]:
+        yield "! more TFTP transfers were given up than completed: does a firewall block the transfer ports? (tftp.single_port)"
+    if tftp and tftp["overload"]:
+        yield f"! {tftp['overload']} TFTP requests were dropped, there were too many at once"
+    if http and http["refused"]:
+        yield f"! {http['refused']} HTTP connections were refused, there were too many at once"
+    if machines.get("failed"):
+        yield f"! {machines['failed']} machines failed: pxenet hosts --sort state says why"
+
+
+def _counts(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _part(row: Row, name: str) -> Mapping[str, Any]:
+    part = row.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
