@@ -139,7 +139,9 @@ class Relay:
 class Body:
     """State and voice of one machine."""
 
-    def __init__(self, mac: bytes, seed: int, *, relay: Relay | None, uuid: bytes | None, serial: str, pace: float) -> None:
+    def __init__(
+        self, mac: bytes, seed: int, *, relay: Relay | None, uuid: bytes | None, serial: str, pace: float
+    ) -> None:
         self.mac = mac
         self.uuid = uuid if uuid is not None else bytes.fromhex("00004d56000000408000") + mac[-6:]
         self.serial = serial

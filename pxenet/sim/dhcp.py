@@ -90,7 +90,9 @@ def begin(body: Body, voice: Voice) -> Exchange:
     return Exchange(voice, body.random.getrandbits(32))
 
 
-def compose(body: Body, exchange: Exchange, kind: MessageType, words: Words, secs: int, flags: int | None = None) -> Message:
+def compose(
+    body: Body, exchange: Exchange, kind: MessageType, words: Words, secs: int, flags: int | None = None
+) -> Message:
     """A client's message."""
     fills: dict[Fill, bytes] = {
         Fill.TYPE: bytes((kind,)),
@@ -146,7 +148,12 @@ def hear(body: Body, exchange: Exchange, heard: Heard) -> Reply | None:
         kind = message.message_type
     except WireError:
         return None
-    if message.op != BOOTREPLY or message.xid != exchange.xid or message.hardware != body.mac or kind == MessageType.DISCOVER:
+    if (
+        message.op != BOOTREPLY
+        or message.xid != exchange.xid
+        or message.hardware != body.mac
+        or kind == MessageType.DISCOVER
+    ):
         return None
     return Reply(message, heard.payload, heard.from_address, heard.from_port)
 

@@ -56,14 +56,18 @@ class Personality:
 _ALL = (
     # SeaBIOS 1.16.2 with the iPXE option ROM; captures bios-*
     Personality("bios", "SeaBIOS, iPXE option ROM", "ipxe", IPXE_BIOS, IPXE_BIOS, arch="bios"),
-    Personality("bios-e1000", "SeaBIOS, iPXE ROM, no router", "ipxe", IPXE_BIOS_E1000, IPXE_BIOS, arch="bios", settles_s=13.0),
+    Personality(
+        "bios-e1000", "SeaBIOS, iPXE ROM, no router", "ipxe", IPXE_BIOS_E1000, IPXE_BIOS, arch="bios", settles_s=13.0
+    ),
     # OVMF 2022.11; captures uefi-pxe-*
     Personality("uefi", "EDK2 PXE, x64", "edk2-pxe", EDK2_PXE_X64, IPXE_EFI, post_s=4.5),
     Personality("uefi-ia32", "EDK2 PXE, IA32", "edk2-pxe", EDK2_PXE_IA32, IPXE_EFI, arch="ia32", post_s=4.5),
     Personality("uefi-arm64", "EDK2 PXE, ARM64", "edk2-pxe", EDK2_PXE_ARM64, IPXE_ARM64, arch="aa64", post_s=4.5),
     # OVMF 2022.11; capture uefi-http-ipxe
     Personality("http", "EDK2 HTTP boot, x64", "edk2-http", EDK2_HTTP_X64, IPXE_EFI, post_s=4.5),
-    Personality("http-arm64", "EDK2 HTTP boot, ARM64", "edk2-http", EDK2_HTTP_ARM64, IPXE_ARM64, arch="aa64", post_s=4.5),
+    Personality(
+        "http-arm64", "EDK2 HTTP boot, ARM64", "edk2-http", EDK2_HTTP_ARM64, IPXE_ARM64, arch="aa64", post_s=4.5
+    ),
     # iPXE started by the firmware from a disk or flash, asking for itself
     Personality("ipxe", "iPXE as EFI program", "ipxe", IPXE_EFI, IPXE_EFI, post_s=4.0),
     # net/bootp.c, cmd/pxe.c
@@ -90,7 +94,9 @@ def life(body: Body, personality: Personality) -> Steps[None]:
 
 def _firmware(body: Body, personality: Personality) -> Steps[Outcome]:
     if personality.firmware == "ipxe":
-        return (yield from ipxe_script.rom(body, personality.voice, personality.arch, personality.settles_s, run_program))
+        return (
+            yield from ipxe_script.rom(body, personality.voice, personality.arch, personality.settles_s, run_program)
+        )
     if personality.firmware == "edk2-pxe":
         start = yield from edk2.pxe(body, personality.voice, personality.settles_s)
     elif personality.firmware == "edk2-http":

@@ -33,7 +33,10 @@ class Agent:
 
 
 EDK2 = Agent(
-    "UEFI HTTP boot", (("Host", HOST), ("Accept", "*/*"), ("User-Agent", "UefiHttpBoot/1.0")), follows=False, needs_size=True
+    "UEFI HTTP boot",
+    (("Host", HOST), ("Accept", "*/*"), ("User-Agent", "UefiHttpBoot/1.0")),
+    follows=False,
+    needs_size=True,
 )  # captured
 SHIM = Agent("shim", EDK2.headers, follows=False, needs_size=True)
 IPXE = Agent(
@@ -53,16 +56,28 @@ REQUESTS = Agent(
         ("Connection", "keep-alive"),
     ),
 )  # fmt: skip
-LIBREPO = Agent("dnf (librepo)", (("Host", HOST), ("User-Agent", "libdnf (AlmaLinux 9; generic; Linux.x86_64)"), ("Accept", "*/*")), tries=3)
+LIBREPO = Agent(
+    "dnf (librepo)",
+    (("Host", HOST), ("User-Agent", "libdnf (AlmaLinux 9; generic; Linux.x86_64)"), ("Accept", "*/*")),
+    tries=3,
+)
 WGET = Agent(
     "wget",
-    (("Host", HOST), ("User-Agent", "Wget/1.21.3"), ("Accept", "*/*"), ("Accept-Encoding", "identity"), ("Connection", "Keep-Alive")),
+    (
+        ("Host", HOST),
+        ("User-Agent", "Wget/1.21.3"),
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "identity"),
+        ("Connection", "Keep-Alive"),
+    ),
 )  # captured
 DEBIAN = Agent("Debian installer", (WGET.headers[0], ("User-Agent", "debian-installer"), *WGET.headers[2:]))  # captured
 BUSYBOX = Agent("busybox wget", (("Host", HOST), ("User-Agent", "Wget"), ("Connection", "close")))  # captured
 
 
-def request(agent: Agent, url: str, method: str = "GET", more: Headers = (), *, keep: bool = False, body: bytes = b"") -> HttpFetch:
+def request(
+    agent: Agent, url: str, method: str = "GET", more: Headers = (), *, keep: bool = False, body: bytes = b""
+) -> HttpFetch:
     """The request as this client makes it."""
     parts = urlsplit(url)
     names = {HOST: parts.netloc.rpartition("@")[2], HOST_WITHOUT_PORT: parts.hostname or ""}
@@ -72,7 +87,9 @@ def request(agent: Agent, url: str, method: str = "GET", more: Headers = (), *, 
     return HttpFetch(0, method, url, (*headers, *more), body, keep, None, agent.version)
 
 
-def get(body: Body, agent: Agent, url: str, more: Headers = (), *, keep: bool = False, method: str = "GET") -> Steps[HttpReply]:
+def get(
+    body: Body, agent: Agent, url: str, more: Headers = (), *, keep: bool = False, method: str = "GET"
+) -> Steps[HttpReply]:
     """One request and its reply, redirects followed by those who do. The caller looks at the status."""
     for _ in range(6):
         reply = yield from _tried(body, agent, url, more, keep, method)

@@ -169,7 +169,9 @@ def _debian(body: Body, system: System, text: str) -> Steps[None]:
         directory = _preseed_value(text, "mirror/http/directory") or "/debian"
         suite = _preseed_value(text, "mirror/suite") or "stable"
         body.enter(Stage.REPOSITORY)
-        yield from http.get(body, system.repository, f"http://{host}{posixpath.join(directory, 'dists', suite, 'Release')}")
+        yield from http.get(
+            body, system.repository, f"http://{host}{posixpath.join(directory, 'dists', suite, 'Release')}"
+        )
 
 
 def _preseed_value(text: str, question: str) -> str:

@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 
 from pxenet.net.datagram import BROADCAST
 from pxenet.sim.body import Body, BootError, Steps
-from pxenet.sim.dhcp import BINL_PORT, CLIENT_PORT, SERVER_PORT, Exchange, Loads, Reply, begin, compose, hear, say, say_to, take_lease
+from pxenet.sim.dhcp import (
+    BINL_PORT,
+    CLIENT_PORT,
+    SERVER_PORT,
+    Exchange,
+    Loads,
+    Reply,
+    begin,
+    compose,
+    hear,
+    say,
+    say_to,
+    take_lease,
+)
 from pxenet.sim.voices import Voice
 from pxenet.wire.iana import MessageType, OptionCode
 from pxenet.wire.options import Options

@@ -6,6 +6,7 @@ A script ends when a command without ``||`` fails; labels are looked for from th
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -224,7 +225,10 @@ class _Script:
                 self.loaded.args = " ".join(args)
             case ("echo" | "ifopen" | "ifclose" | "ifconf" | "dhcp" | "ifstat" | "imgstat" | "console" | "colour", _):
                 self.body.note(" ".join(arguments))
-            case ("cpair" | "param" | "params" | "login" | "cpuid" | "sync" | "ntp" | "config" | "route" | "imgtrust", _):
+            case (
+                "cpair" | "param" | "params" | "login" | "cpuid" | "sync" | "ntp" | "config" | "route" | "imgtrust",
+                _,
+            ):
                 return name != "cpuid" or "--ext" in arguments
             case ("exit", values):
                 self.outcome = Disk(f"exit {' '.join(values)}".strip())
@@ -316,7 +320,7 @@ class _Script:
     def choose(self, words: list[str]) -> Steps[bool]:
         """The default, when its time is over; without a time somebody has to press a key."""
         default, timeout_ms, key = "", 0, words[-1] if words else "selected"
-        for option, value in zip(words, words[1:], strict=False):
+        for option, value in itertools.pairwise(words):
             if option in ("--default", "-d"):
                 default = value
             elif option in ("--timeout", "-t") and value.isdigit():

@@ -56,7 +56,12 @@ def _ask(body: Body, exchange: Exchange, kind: MessageType, timers: Timers, bega
             reply = hear(body, exchange, (yield until))
             if reply is None:
                 continue
-            if kind is MessageType.DISCOVER and reply.type == MessageType.OFFER and reply.message.yiaddr and reply.server_id:
+            if (
+                kind is MessageType.DISCOVER
+                and reply.type == MessageType.OFFER
+                and reply.message.yiaddr
+                and reply.server_id
+            ):
                 return reply
             if kind is MessageType.REQUEST and reply.server_id in (0, exchange.server):
                 if reply.type == MessageType.ACK and reply.raw(OptionCode.SUBNET_MASK):

@@ -58,6 +58,8 @@ class Start:
     """Starts another program: what ``name`` is now."""
     url: str = ""
     """Where it was read from, when by HTTP."""
+    grub: str = "Debian"
+    """Which distribution's GRUB a file of that name is."""
     depth: int = 0
     variables: dict[str, str] = field(default_factory=dict)
     """Settings that a script left."""
@@ -121,9 +123,26 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lpxelinux", ("lpxelinux.0",)),
     ("pxelinux", ("pxelinux.0", "gpxelinux.0")),
     ("syslinux", ("syslinux.efi", "syslinux.efi32", "syslinux.efi64")),
-    ("shim", ("shimx64.efi", "shimia32.efi", "shimaa64.efi", "shim.efi", "bootx64.efi", "bootia32.efi", "bootaa64.efi")),
-    ("grub", ("grubx64.efi", "grubia32.efi", "grubaa64.efi", "grubnetx64.efi", "grubnetx64.efi.signed", "core.efi", "core.0")),
-    ("ipxe", ("ipxe.efi", "snponly.efi", "snp.efi", "undionly.kpxe", "ipxe.pxe", "ipxe.kpxe", "undionly.kkpxe", "intel.efi")),
+    (
+        "shim",
+        ("shimx64.efi", "shimia32.efi", "shimaa64.efi", "shim.efi", "bootx64.efi", "bootia32.efi", "bootaa64.efi"),
+    ),
+    (
+        "grub",
+        (
+            "grubx64.efi",
+            "grubia32.efi",
+            "grubaa64.efi",
+            "grubnetx64.efi",
+            "grubnetx64.efi.signed",
+            "core.efi",
+            "core.0",
+        ),
+    ),
+    (
+        "ipxe",
+        ("ipxe.efi", "snponly.efi", "snp.efi", "undionly.kpxe", "ipxe.pxe", "ipxe.kpxe", "undionly.kkpxe", "intel.efi"),
+    ),
 )
 
 

@@ -165,7 +165,9 @@ class _Pxelinux:
             if data is not None:
                 return name, data.decode("utf-8", "replace")
         self.body.note("PXELINUX: Unable to locate configuration file")
-        wait = self.start.ack.address(OptionCode.REBOOT_TIME) if self.start.ack.raw(OptionCode.REBOOT_TIME) else GIVES_UP_S
+        wait = (
+            self.start.ack.address(OptionCode.REBOOT_TIME) if self.start.ack.raw(OptionCode.REBOOT_TIME) else GIVES_UP_S
+        )
         yield from pause(self.body, wait)
         raise RebootError("PXELINUX found no configuration and resets")
 

@@ -35,7 +35,7 @@ class Traits:
     ignores_old: bool = False
     """An old block is not acknowledged at all; its time-out says the last thing again."""
     each_gap: bool = False
-    """Every block that cannot be used is answered with the last one in order; with windows others do so once until there is progress."""
+    """Every block that cannot be used is answered with the last one in order; others do so once until there is progress."""
     needs_oack: bool = False
     refuses: int | None = None
     """The code of the ERROR with which an OACK is refused that grants what was not asked for, or more; None: such is tolerated."""

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from pxenet.wire.dhcp import FLAG_BROADCAST
-from pxenet.wire.iana import OptionCode as O  # noqa: N817 - the tables below would not fit otherwise
+from pxenet.wire.iana import OptionCode as O
 
 
 class Fill(enum.Enum):
@@ -69,7 +69,9 @@ VIRTIO, E1000 = bytes.fromhex("011af41000"), bytes.fromhex("018086100e")
 """Bus ids: PCI, vendor, device."""
 
 _IPXE_LIST = bytes.fromhex("010306070c0f111a2b3c4243778081828384858687afcb")
-_BIOS_FEATURES = bytes.fromhex("eb03010000 170101 220101 130101 110101 270101 190101 290101 100102 210101 150101 180101 120101")
+_BIOS_FEATURES = bytes.fromhex(
+    "eb03010000 170101 220101 130101 110101 270101 190101 290101 100102 210101 150101 180101 120101"
+)
 _EFI_FEATURES = bytes.fromhex("eb03010000 170101 240101 130101 110101 270101 290101 150101 1b0101 120101")
 
 
@@ -149,7 +151,12 @@ ANACONDA = Voice(
 
 # U-Boot: 57 = 576, no 61, UUID only where a variable gives one, class ``U-Boot.<arch>`` (facts: dhcp.md §8, pxe.md §1).
 _U_BOOT_LIST = bytes((1, 3, 6, 12, 15, 17))
-_U_BOOT_TAIL: Words = (_arch(0x16), (O.NIC, bytes((1, 0, 0))), (O.VENDOR_CLASS, b"U-Boot.armv8"), (O.PARAMETER_LIST, _U_BOOT_LIST))
+_U_BOOT_TAIL: Words = (
+    _arch(0x16),
+    (O.NIC, bytes((1, 0, 0))),
+    (O.VENDOR_CLASS, b"U-Boot.armv8"),
+    (O.PARAMETER_LIST, _U_BOOT_LIST),
+)
 U_BOOT = Voice(
     "U-Boot",
     (_TYPE, _size(576), *_U_BOOT_TAIL),
@@ -167,4 +174,3 @@ RASPBERRY = Voice(
     (),
     min_bytes=300,
 )  # fmt: skip
-

@@ -101,15 +101,16 @@ class Bench:
 
     def _serve(self, machine: Machine, fetch: HttpFetch) -> None:
         reply = self.reply(fetch, machine.address)
-        self._later(
-            lambda: self._obey_machine(machine, machine.fetched(fetch.id, reply, self.scene.now))
-        )
+        self._later(lambda: self._obey_machine(machine, machine.fetched(fetch.id, reply, self.scene.now)))
 
     def reply(self, fetch: HttpFetch, address: int) -> HttpReply:
         """What the rack answers."""
         parts = urlsplit(fetch.url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        lines = [f"{fetch.method} {target} HTTP/{fetch.version}", *(f"{name}: {value}" for name, value in fetch.headers)]
+        lines = [
+            f"{fetch.method} {target} HTTP/{fetch.version}",
+            *(f"{name}: {value}" for name, value in fetch.headers),
+        ]
         answer = self.scene.http("\r\n".join([*lines, "", ""]).encode(), address)
         body = answer.body if fetch.keep_body else b""
         return HttpReply(answer.status, answer.fields, len(answer.body), body)

@@ -52,9 +52,7 @@ def test_the_same_seed_says_the_same(base: Path) -> None:
     """Nothing depends on anything but personality, address, seed and answers."""
     runs = []
     for _ in range(2):
-        bench = Bench(
-            RackScene(base, site(more=host_text("node", MAC))), Machine(PERSONALITIES["bios"], MAC, seed=7)
-        )
+        bench = Bench(RackScene(base, site(more=host_text("node", MAC))), Machine(PERSONALITIES["bios"], MAC, seed=7))
         bench.power_on()
         runs.append([(send.payload, send.from_port) for send in bench.sent])
     assert runs[0] == runs[1]
