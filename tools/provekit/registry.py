@@ -1,0 +1,61 @@
+"""Which proofs there are. A new one is a file with ``run(options) -> Result`` and a line in :data:`PROOFS`."""
+
+from __future__ import annotations
+
+import importlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Result:
+    """What a proof has found: figures for the table, and every fault in a sentence."""
+
+    figures: list[tuple[str, object]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def figure(self, name: str, value: object) -> None:
+        """One line of the table."""
+        self.figures.append((name, value))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a proof is to be run."""
+
+    seed: int
+    count: int
+    """How many of what the proof counts: kills, packets, machines."""
+    short: bool
+    directory: Path
+    """Empty, for everything that it writes; gone afterwards unless kept."""
+    say: Callable[[str], None]
+    """Progress, a line at a time."""
+
+    def chance(self, *salt: object) -> random.Random:
+        """Random numbers of this seed, and of what they are for."""
+        return random.Random(f"{self.seed} {salt}")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One line of the table of proofs."""
+
+    name: str
+    about: str
+    counts: str
+    """What ``--count`` counts."""
+    full: int
+    short: int
+
+    def run(self, options: Options) -> Result:
+        """Loads the proof's file and runs it."""
+        module = importlib.import_module(f"provekit.{self.name}")
+        result = module.run(options)
+        assert isinstance(result, Result)
+        return result
+
+
+PROOFS = (Proof("kill", "kill -9 of the server in a lease storm: nothing acknowledged is lost", "kills", 200, 6),)
