@@ -115,7 +115,7 @@ async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Scree
             settings,
             store,
             interfaces=interfaces,
-            tid_ports=tuple(udp.port for udp in ports.tftp[1:]),
+            tid_ports=ports.tid_ports,
             tell=log,
             clock=time.time,
             neighbour=neighbours(),
@@ -151,7 +151,7 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
     rack, ports, log = parts.rack, parts.ports, parts.log
     committer = Committer(parts.store)
     dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link)
-    tftp = Shell(rack.tftp, ports.tftp, rack, committer, time.monotonic)
+    tftp = Shell(rack.tftp, (*ports.tftp, *ports.tids), rack, committer, time.monotonic)
     http = HttpServer(ports.http, RackSite(rack, committer), tls=parts.tls)
     async with trio.open_nursery() as commits:
         commits.start_soon(committer.run)
@@ -183,7 +183,7 @@ def _desk(parts: Parts, committer: Committer, dhcp: Shell, tftp: Shell, http: Ht
             "tftp": rack.tftp.statistics(),
             "http": http.statistics(),
             "shells": {"dhcp": dhcp.statistics, "tftp": tftp.statistics},
-            "sockets": {str(udp.port): udp.statistics for udp in (*ports.dhcp, *ports.tftp)},
+            "sockets": {str(udp.port): udp.statistics for udp in (*ports.dhcp, *ports.tftp, *ports.tids)},
         }
 
     return AnswerDesk(
