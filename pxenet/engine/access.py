@@ -33,6 +33,10 @@ BY_LEASE = "lease"
 BY_DHCP = "observed in DHCP"
 BY_NEIGHBOUR = "neighbour table"
 
+_NO_EVIDENCE = (
+    'no lease of ours, no DHCP heard of it, no neighbour on the wire (only with dhcp.mode = "off" a name suffices)'
+)
+
 # As pxelinux (01-52-54-…, after its ARP type), GRUB (grub.cfg-01-52-54-…) and iPXE (either sign) spell it. From its beginning: the
 # last six bytes of a longer address (InfiniBand has 20) are another machine's.
 _HARDWARE = re.compile(
@@ -80,7 +84,8 @@ class Access:
 
     ``lease_of(address, now)`` and ``neighbour(address)`` give the lease and the hardware address of an IPv4 address, or None.
     ``key_of_mac`` names the host that a hardware address belongs to; by default its own key. It matters for hosts known by UUID or
-    serial number, and for machines with several interfaces.
+    serial number, and for machines with several interfaces. ``names_suffice``: this server hears no DHCP at all, so there is never
+    more than the name that a machine asks for.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Access:
         lease_of: Callable[[int, float], Lease | None],
         neighbour: Callable[[int], bytes | None],
         key_of_mac: Callable[[bytes], str] = lambda mac: mac.hex(":"),
+        names_suffice: bool = False,
         max_entries: int = MAX_ENTRIES,
         expires_s: float = EXPIRES_S,
         recent_s: float = RECENT_S,
@@ -98,6 +104,7 @@ class Access:
         self._lease_of = lease_of
         self._neighbour = neighbour
         self._key_of_mac = key_of_mac
+        self._names_suffice = names_suffice
         self._max_entries = max_entries
         self._expires_s = expires_s
         self._recent_s = recent_s
@@ -163,8 +170,9 @@ class Access:
     def may_be(self, key: str, mac: bytes | None, address: int, now: float) -> Permission:
         """Whether a request may come from the machine that the name it asks for says (``mac`` None: the name says no hardware address).
 
-        A name is no proof: hardware addresses are printed on every machine. It counts as long as nothing speaks against it: an address
-        that other machines claim, the machine having another address, or a request over IPv6, where nobody is known by address.
+        A name is no proof: hardware addresses are printed on every machine, and what is read under it carries the machine's token. So
+        our lease, what was observed in DHCP or the neighbour table must say that the address is that machine's. Where no DHCP is heard,
+        the name counts as long as nothing speaks against it. Over IPv6 nobody is known by address.
         """
         if not address:
             return Permission(False, key, "it was asked for over IPv6, where machines cannot be told from one another")
@@ -174,6 +182,10 @@ class Access:
         elsewhere = self._address_of.get(mac or b"", address)
         if elsewhere != address and mac in [claim.mac for claim in self._believed(elsewhere, now)]:
             return Permission(False, key, f"it is for {key}, which was last seen at another address")
+        if not self._names_suffice and not owners and self.identify(address, "", now).key != key:
+            return Permission(
+                False, key, f"it is for {key}, and nothing tells that this address is its own: {_NO_EVIDENCE}"
+            )
         return Permission(True, key)
 
     def _named(self, path: str) -> Identity | None:

@@ -41,7 +41,7 @@ from pxenet.model import (
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.told import Told
-from pxenet.rack.translate import dhcp_settings, plan_settings, tftp_settings, unknown_profile
+from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, plan_settings, tftp_settings, unknown_profile
 from pxenet.store.base import Store
 from pxenet.wire.text import address_text
 
@@ -108,6 +108,7 @@ class Rack:
             lease_of=self.dhcp.who,
             neighbour=neighbour,
             key_of_mac=lambda mac: self.hosts.of_mac(mac).key,
+            names_suffice=hears_no_dhcp(settings),
         )
         self.tftp = TftpServer(tftp_settings(settings, tid_ports))
         self.rendered = Rendered(

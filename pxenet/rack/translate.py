@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pxenet.boot.policy import PlanSettings
 from pxenet.config import Settings, Unknown
-from pxenet.engine.dhcp.subnet import DhcpSettings
+from pxenet.engine.dhcp.subnet import DhcpMode, DhcpSettings
 from pxenet.engine.tftp.settings import TftpSettings
 
 
@@ -25,6 +25,11 @@ def dhcp_settings(settings: Settings) -> DhcpSettings:
         match_client_id=dhcp.match_client_id,
         reserved=frozenset(host.address for host in settings.hosts if host.address is not None),
     )
+
+
+def hears_no_dhcp(settings: Settings) -> bool:
+    """Whether DHCP is off everywhere, so that machines are known by what they ask for and nothing else."""
+    return {DhcpMode.OFF} == {settings.dhcp.mode, *(subnet.mode for subnet in settings.dhcp.subnets)}
 
 
 def tftp_settings(settings: Settings, tid_ports: Sequence[int]) -> TftpSettings:

@@ -30,7 +30,9 @@ HERE, THERE = 0x0A000005, 0x0A000006
 class World:
     """Access with a lease table and a neighbour table that a test fills."""
 
-    def __init__(self, *, max_entries: int = 100, keys: dict[bytes, str] | None = None) -> None:
+    def __init__(
+        self, *, max_entries: int = 100, keys: dict[bytes, str] | None = None, names_suffice: bool = False
+    ) -> None:
         self.installs = Installs([], bytes(32))
         self.leases: dict[int, Lease] = {}
         self.neighbours: dict[int, bytes] = {}
@@ -39,6 +41,7 @@ class World:
             lease_of=lambda address, now: self.leases.get(address),
             neighbour=self.neighbours.get,
             key_of_mac=lambda mac: (keys or {}).get(mac, mac.hex(":")),
+            names_suffice=names_suffice,
             max_entries=max_entries,
         )
         self.token = self.installs.token(KEY_A)
@@ -218,9 +221,25 @@ def test_a_second_claim_does_not_lock_the_machine_out() -> None:
     assert world.may(1.0) == (True, "")
 
 
-def test_a_name_counts_until_something_speaks_against_it() -> None:
+def test_a_name_needs_evidence() -> None:
+    """A machine never seen, from an address that nobody knows: no. Lease, DHCP seen and the neighbour table each suffice."""
+    assert "nothing tells" in World().access.may_be(KEY_A, A, HERE, 0.0).reason
+    leased, seen, near = World(), World(), World()
+    for mac, allowed in ((B, False), (A, True)):
+        leased.lease(mac)
+        seen.access.observe(HERE, mac, "offer", RECENT_S * mac[-1])
+        near.neighbours[HERE] = mac
+        for world in (leased, seen, near):
+            assert allowed is world.access.may_be(KEY_A, A, HERE, RECENT_S * mac[-1]).allowed
+    uuid = World(keys={A: "uuid:x"})
+    uuid.access.observe(HERE, A, "offer", 0.0)
+    assert uuid.access.may_be("uuid:x", None, HERE, 0.0).allowed
+    assert not uuid.access.may_be("uuid:x", None, THERE, 0.0).allowed
+
+
+def test_without_dhcp_a_name_counts_until_something_speaks_against_it() -> None:
     """Nothing known: yes. Over IPv6, from an address that others claim, or while the machine is seen elsewhere: no."""
-    world = World()
+    world = World(names_suffice=True)
     assert world.access.may_be(KEY_A, A, HERE, 0.0).allowed
     assert "IPv6" in world.access.may_be(KEY_A, A, 0, 0.0).reason
     world.access.observe(THERE, A, "offer", 0.0)

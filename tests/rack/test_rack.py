@@ -103,11 +103,15 @@ def test_a_token_is_enough_from_an_address_that_is_nobodys(base: Path) -> None:
 
 
 def test_a_name_is_no_proof(base: Path) -> None:
-    """A text named by hardware address goes to whoever nothing speaks against; not once the machine is known to be elsewhere."""
-    scene = RackScene(base, site(more=MACHINE))
+    """A text named by hardware address carries a token: it goes to who is known to be that machine. Where we hear no DHCP, to whoever
+    nothing speaks against."""
     path, nobodys = f"/pxelinux.cfg/01-{MAC.hex('-')}", parse_address("10.77.0.200")
-    assert token(scene) in scene.get(path, nobodys).body.decode()
-    assert 403 == scene.get(path, 0).status  # over IPv6
+    deaf = RackScene(base, site(mode="off", more=MACHINE))
+    assert token(deaf) in deaf.get(path, nobodys).body.decode()
+    assert 403 == deaf.get(path, 0).status  # over IPv6
+    scene = RackScene(base, site(more=MACHINE))
+    for stranger in (nobodys, parse_address("192.0.2.7"), 0):
+        assert 403 == scene.get(path, stranger).status
     scene.exchange(MAC, BIOS)
     assert 403 == scene.get(path, nobodys).status
     assert token(scene) in scene.get(path, ADDRESS).body.decode()
