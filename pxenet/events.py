@@ -69,6 +69,11 @@ KINDS: dict[str, Kind] = {
         "asked from a network that is not configured ({via})",
         "add a [[dhcp.subnet]] that contains {via}",
     ),
+    "dhcp.reservation_held": Kind(
+        Level.WARNING,
+        "does not get its reserved address {reserved} now: {holder} has it",
+        "switch that one off or give it another address; from the end of its lease (pxenet leases) this machine gets {reserved}",
+    ),
     "dhcp.taken": Kind(Level.WARNING, "{asked} was taken by another server meanwhile; the client will ask again"),
     "dhcp.not_durable": Kind(
         Level.ERROR,

@@ -26,11 +26,13 @@ from dhcp_scene import (
 
 from pxenet.engine.dhcp import DhcpMode, DhcpSettings, Subnet
 from pxenet.engine.dhcp.told import Told
+from pxenet.events import Event
 from pxenet.model import Host, Lease, LeaseState, Verdict
 from pxenet.net.datagram import Interface
 from pxenet.wire.dhcp import serialize
 from pxenet.wire.iana import MessageType, OptionCode
 from pxenet.wire.options import Options
+from pxenet.wire.text import address_text
 
 # What MAC1, MAC2 and MAC3 get from the pool of 10.0.0.100 to 199 when nothing speaks against it.
 ONE, TWO, THREE = A("10.0.0.195"), A("10.0.0.105"), A("10.0.0.199")
@@ -134,6 +136,35 @@ def test_an_address_that_another_server_gave_away(unicast: bool, answer: list[st
     assert net.hear(discover(), 502) != [OFFER1]
 
 
+# In the order of its net/bootp.c; when it reads an answer it skips option 66.
+U_BOOT: dict[int, object] = {
+    OptionCode.MAX_SIZE: 576,
+    OptionCode.ARCHITECTURE: (22,),
+    OptionCode.NIC: b"\1\0\0",
+    OptionCode.MACHINE_ID: b"\0" + bytes(range(16)),
+    OptionCode.VENDOR_CLASS: "U-Boot.armv8",
+    OptionCode.PARAMETER_LIST: (1, 3, 6, 12, 17),
+}
+
+
+@pytest.mark.parametrize("left_out", [(), (OptionCode.ARCHITECTURE,), (OptionCode.VENDOR_CLASS,)])
+@pytest.mark.parametrize("next_server", [None, A("10.0.0.2")])
+def test_u_boot_is_told_where_its_files_are(next_server: int | None, left_out: tuple[int, ...]) -> None:
+    """It has names of its own (pxelinux.cfg, boot.scr.uimg) and reads the server from siaddr; a system is told nothing of files."""
+    options = {code: value for code, value in U_BOOT.items() if code not in left_out}
+    net = Scene(with_subnet(next_server=next_server))
+    net.hear(discover(options=options))
+    choice = {OptionCode.REQUESTED_ADDRESS: ONE, OptionCode.SERVER_ID: SERVER}
+    assert net.hear(message(MessageType.REQUEST, MAC1, {**options, **choice})) == [WRITE1, ACK1]
+    where = next_server or SERVER
+    for said in net.sent():
+        assert (said.siaddr, said.file, said.options.raw(OptionCode.BOOT_FILE)) == (where, b"", None)
+        assert said.options.text(OptionCode.TFTP_SERVER) == address_text(where)
+    assert not {"dhcp.no_boot", "dhcp.unknown_arch"} & set(net.events())
+    net.hear(discover(MAC2, {OptionCode.VENDOR_CLASS: "anaconda-Linux 5.14"}))
+    assert (net.sent()[-1].siaddr, net.sent()[-1].options.raw(OptionCode.TFTP_SERVER)) == (0, None)
+
+
 # -- which address ------------------------------------------------------------------------------------------------------
 
 
@@ -171,6 +202,27 @@ def test_a_reserved_address_is_nobody_elses() -> None:
     net = Scene(settings, leases=[bound(ONE, until=9000)])
     assert net.hear(discover(), 0) != [OFFER1]
     assert net.hear(renew(ONE), 1, unicast=True) == [NAK]
+
+
+@pytest.mark.parametrize(
+    ("state", "holder"),
+    [
+        (LeaseState.BOUND, "52:54:00:00:00:02 (old-name)"),
+        (LeaseState.DECLINED, "a machine that this server does not know"),
+    ],
+)
+def test_a_reserved_address_that_somebody_else_has(state: LeaseState, holder: str) -> None:
+    """Its host gets another one meanwhile, and people are told who has it: once an exchange. Later it gets its own, without a word."""
+    reserved = A("10.0.0.10")
+    held = Lease(reserved, b"\x01" + MAC2, MAC2, 600.0, state, hostname="old-name")
+    net = Scene(hosts=[RESERVED], leases=[held])
+    assert [net.hear(discover(), at) for at in (0, 1)] == [[OFFER1], [OFFER1]]
+    assert net.hear(select(ONE), 2) == [WRITE1, ACK1]
+    assert net.events() == ["dhcp.discover", "dhcp.reservation_held", "dhcp.offer", "dhcp.ack"]
+    (event,) = (event for event in net.outputs[0].events if event.kind == "dhcp.reservation_held")
+    assert event == Event(event.kind, MAC1, 0, {"reserved": "10.0.0.10", "holder": holder})
+    assert net.hear(discover(xid=2), 700) == [f"OFFER 10.0.0.10 to 10.0.0.10:68 {FRAME1}"]
+    assert net.events().count("dhcp.reservation_held") == 1
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,10 @@ NO_PXE_DHCP_175 = bytes.fromhex("b0 01 01")
 _FIRST_BOOT_SERVER_ARCH = 6
 """From here on (EFI) a proxy's file is asked for on port 4011: some UEFI firmware shows a menu for an offer that has it."""
 
+_U_BOOT_ARCHES = range(21, 25)
+_U_BOOT_CLASS = "U-Boot"
+"""Followed by a dot and the processor; boards without an architecture type say only this."""
+
 
 @dataclass(frozen=True, slots=True)
 class BootFields:
@@ -49,6 +53,12 @@ def name_of(boot: BootFile) -> str:
 def has_file(boot: BootFile) -> bool:
     """Whether the answer boots anything, and can be said in one option."""
     return 0 < len(name_of(boot).encode()) <= OPTION_BYTES
+
+
+def knows_its_files(client: BootClient) -> bool:
+    """Whether the client has file names of its own and wants to hear only where they are: a Raspberry Pi's ROM, and U-Boot, which
+    reads pxelinux.cfg and boot.scr from the server in ``siaddr`` and takes 0.0.0.0 for what it is."""
+    return client.raspberry or client.arch in _U_BOOT_ARCHES or client.vendor_class.startswith(_U_BOOT_CLASS)
 
 
 def _file_fields(boot: BootFile, tftp_server: int) -> BootFields:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pxenet.engine.dhcp.boot import has_file, name_of
+from pxenet.engine.dhcp.boot import has_file, knows_its_files, name_of
 from pxenet.engine.dhcp.client import lenient
 from pxenet.engine.dhcp.query import Query
 from pxenet.engine.dhcp.route import Ports, route, send_by
@@ -43,8 +43,9 @@ class Desk:
         """What the client boots; when nothing, None, and an event (``silent``, or the unknown architecture) for a boot client."""
         client = query.client
         boot = self._boot(client, query.server, query.mode == DhcpMode.PROXY)
-        if has_file(boot) or client.raspberry:
-            return boot  # a Raspberry Pi's ROM has file names of its own, and wants to hear only where they are
+        # The answer that has the address tells where the files are. A ProxyDHCP answer is read by the Raspberry Pi alone.
+        if has_file(boot) or client.raspberry or (query.mode == DhcpMode.SERVER and knows_its_files(client)):
+            return boot
         if client.kind in BOOT_KINDS:
             if client.platform is None:
                 self.tell(out, query, "dhcp.unknown_arch", {"arch": architecture_name(client.arch)})

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from pxenet.engine.dhcp.query import Query, Stage
 from pxenet.engine.dhcp.subnet import ServedSubnet
+from pxenet.model import Lease
 
 
 class Finding(enum.Enum):
@@ -111,12 +112,32 @@ def _offered(query: Query) -> bool:
 
 def reservation(query: Query) -> int | None:
     """The address that the configuration gives this host on this network, unless somebody else has it now."""
+    reserved = _reserved(query)
+    if reserved is None:
+        return None
+    served, address = reserved
+    held = served.leases.leased_to(address, query.now)
+    return address if held in (None, query.identity) else None
+
+
+def held_reservation(query: Query) -> Lease | None:
+    """The record by which somebody else has the address that is reserved for this host; None when nobody has."""
+    reserved = _reserved(query)
+    if reserved is None:
+        return None
+    served, address = reserved
+    held = served.leases.leased_to(address, query.now)
+    if held is None or held == query.identity:
+        return None
+    return served.leases.pending(held) or served.leases.lease_at(address)
+
+
+def _reserved(query: Query) -> tuple[ServedSubnet, int] | None:
+    """The address that the configuration gives this host on this network, whoever has it."""
     address = query.host.address if query.host is not None else None
-    for served in query.link:
-        if address is not None and address in served.subnet:
-            held = served.leases.leased_to(address, query.now)
-            return address if held in (None, query.identity) else None
-    return None
+    if address is None:
+        return None
+    return next(((served, address) for served in query.link if address in served.subnet), None)
 
 
 def choose(query: Query) -> tuple[ServedSubnet, int] | None:

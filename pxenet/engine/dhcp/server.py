@@ -21,12 +21,12 @@ from pxenet.engine.dhcp.query import Query, Stage, request_of
 from pxenet.engine.dhcp.reception import HostFinder, Reception
 from pxenet.engine.dhcp.reply import give, give_bootp, refuse
 from pxenet.engine.dhcp.route import Ports
-from pxenet.engine.dhcp.rules import Finding, Reaction, choose, judge, reaction, reservation
+from pxenet.engine.dhcp.rules import Finding, Reaction, choose, held_reservation, judge, reaction, reservation
 from pxenet.engine.dhcp.subnet import DhcpMode, DhcpSettings, ServedSubnet, Subnets
 from pxenet.engine.dhcp.tally import DhcpStatistics
 from pxenet.engine.surface import NEVER, Commit, Output, Sighting
 from pxenet.events import Event
-from pxenet.model import Absent, BootFile, Content, Lease, Verdict
+from pxenet.model import Absent, BootFile, Content, Lease, LeaseState, Verdict
 from pxenet.net.datagram import Datagram, Interface
 from pxenet.wire.dhcp import Message, parse
 from pxenet.wire.iana import BOOTREQUEST, INFINITE, MessageType, OptionCode, architecture_name, message_type_name
@@ -199,6 +199,7 @@ class DhcpServer:
         self._desk.tell(out, query, "dhcp.discover", about)
         if not self._has_subnet(query, out):
             return
+        self._tell_of_reservation(query, out)
         found = choose(query)
         if found is None:
             subnet = query.link[0].subnet
@@ -413,6 +414,15 @@ class DhcpServer:
         """An event once in a while for a network, not for each of its clients."""
         if self._desk.told.first(network.to_bytes(4, "big"), 0, kind, query.now):
             out.events.append(Event(kind, query.client.mac, 0, detail))
+
+    def _tell_of_reservation(self, query: Query, out: Output) -> None:
+        """A configured address that its host does not get would be looked for in the configuration, where it is right."""
+        lease = held_reservation(query)
+        if lease is not None:
+            whose = f"{lease.mac.hex(':')}" + (f" ({lease.hostname})" if lease.hostname else "")
+            holder = "a machine that this server does not know" if lease.state is LeaseState.DECLINED else whose
+            detail = {"reserved": address_text(lease.address), "holder": holder}
+            self._desk.tell(out, query, "dhcp.reservation_held", detail)
 
     def _lease_s(self, query: Query, served: ServedSubnet) -> float:
         """What the subnet gives, or less when the client wants less."""
