@@ -19,14 +19,18 @@ def serve(
         Path | None, typer.Option(metavar="DIR", help="Serve the files of this directory as they are.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Print a line for each event also on a terminal, no live table.")
+    ] = False,
 ) -> None:
     """Run the server in the foreground.
 
     DHCP or ProxyDHCP, TFTP, HTTP and answer files, until stopped. Without a
-    configuration it gives out no addresses and says what it sees.
+    configuration it gives out no addresses and says what it sees. On a terminal
+    a live table shows the machines; elsewhere each event is a line.
 
     \b
     Example:
       pxenet serve --config rack.toml
     """
-    raise typer.Exit(serving.start(config, interface or (), root, as_json))
+    raise typer.Exit(serving.start(config, interface or (), root, as_json, lines=lines))

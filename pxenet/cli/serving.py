@@ -6,11 +6,16 @@ Free of the command line framework, which a server that starts does not need: it
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pxenet.cli.output import OK, bad_config
 from pxenet.config import ConfigError, defaults, load, with_options
+
+if TYPE_CHECKING:
+    from pxenet.cli.live import LiveScreen
 
 EXAMPLE = """\
 examples:
@@ -23,19 +28,31 @@ _INTERRUPTED = 130
 """What shells report of a program that SIGINT ended."""
 
 
-def start(config: Path | None, interfaces: Sequence[str], root: Path | None, as_json: bool) -> int:
-    """Serve until asked to stop; returns the exit status. Options win over the file."""
+def start(
+    config: Path | None, interfaces: Sequence[str], root: Path | None, as_json: bool, *, lines: bool = False
+) -> int:
+    """Serve until asked to stop; returns the exit status. Options win over the file. ``lines``: no live picture on a terminal."""
     try:
         settings = with_options(defaults() if config is None else load(config), interfaces, root)
         # Late, so that --help and a wrong configuration are answered at once.
         from pxenet.server import app
 
-        app.run(settings, as_json=as_json)
+        screen = None if as_json or lines else _screen()
+        app.run(settings, as_json=as_json, stream=screen, screen=screen)
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
     except KeyboardInterrupt:  # before the server could listen for it
         return _INTERRUPTED
     return OK
+
+
+def _screen() -> LiveScreen | None:
+    """The live picture, where there is a terminal to draw it on; what draws is imported only then."""
+    if not sys.stdout.isatty():
+        return None
+    from pxenet.cli.live import LiveScreen, is_wanted
+
+    return LiveScreen(sys.stdout) if is_wanted(sys.stdout) else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,5 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--root", type=Path, metavar="DIR", help="serve the files of this directory as they are")
     parser.add_argument("--json", action="store_true", help="print events as JSON, one a line")
+    parser.add_argument(
+        "--lines", action="store_true", help="print a line for each event also on a terminal, no live table"
+    )
     options = parser.parse_args(arguments)
-    return start(options.config, options.interface, options.root, options.json)
+    return start(options.config, options.interface, options.root, options.json, lines=options.lines)
