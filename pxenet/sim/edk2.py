@@ -86,9 +86,9 @@ def _offers(body: Body, exchange: Exchange) -> Steps[list[Reply]]:
             reply = hear(body, exchange, (yield until))
             if reply is None or not valid(reply):
                 continue
-            if reply.type == MessageType.OFFER and (reply.server_id or not reply.message.yiaddr):
-                found.append(reply)
-            elif reply.type == 0 and file_of(reply):
+            offers = reply.type == MessageType.OFFER and (reply.server_id or not reply.message.yiaddr)
+            bootp = reply.type == 0 and file_of(reply)
+            if offers or bootp:
                 found.append(reply)
         if any(offer.message.yiaddr for offer in found):
             return found

@@ -112,9 +112,9 @@ def _answer(body: Body, system: System, arguments: Arguments, url: str) -> Steps
     if not urlsplit(url).path.strip("/") and system.kickstart:
         url = urljoin(url, "/ks.cfg")  # facts: a path left out means /ks.cfg
     more = _DRACUT_HEADERS if system is ANACONDA_SYSTEM else ()
-    if arguments.flag("inst.ks.sendmac", "kssendmac"):
+    if system.kickstart and arguments.flag("inst.ks.sendmac", "kssendmac"):
         more = (*more, ("X-RHN-Provisioning-MAC-0", f"eth0 {mac_text(body.mac)}"))
-    if arguments.flag("inst.ks.sendsn", "kssendsn") and body.serial:
+    if system.kickstart and arguments.flag("inst.ks.sendsn", "kssendsn") and body.serial:
         more = (*more, ("X-System-Serial-Number", body.serial))
     reply = yield from http.get(body, system.answer, url, more, keep=True)
     return http.whole(system.answer, url, reply).body.decode("utf-8", "replace")

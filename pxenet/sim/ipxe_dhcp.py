@@ -72,6 +72,7 @@ class Network:
 
 def configure(body: Body, voice: Voice) -> Steps[Network]:
     """From DISCOVER to a configured interface, ProxyDHCP and boot servers included. BootError: no address."""
+    body.address = 0
     while True:
         session = _Session(begin(body, voice), body.now)
         yield from _discover(body, session)

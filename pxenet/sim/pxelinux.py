@@ -272,4 +272,4 @@ class _Pxelinux:
 
 def _cookie_quote(value: str) -> str:
     """Blanks become plus signs; captured."""
-    return quote(value, safe=" -_.").replace(" ", "+")
+    return quote(value, safe=" +-_.").replace(" ", "+")
