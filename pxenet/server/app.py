@@ -35,8 +35,9 @@ from pxenet.server.answers import Desk as AnswerDesk
 from pxenet.server.commit import Committer
 from pxenet.server.control import SOCKET, Control, listening
 from pxenet.server.datagrams import Shell
-from pxenet.server.events import EventLog, Stream
+from pxenet.server.events import EventLog, Stream, lost_line
 from pxenet.server.http import HttpServer, Tls
+from pxenet.server.lines import Lines
 from pxenet.server.notify import notify
 from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
@@ -45,6 +46,9 @@ from pxenet.server.site import RackSite
 from pxenet.server.summary import summary
 from pxenet.store.base import Store, StoreError
 from pxenet.store.sqlite import open_sqlite
+
+_LAST_WORDS_S = 2.0
+"""How long a slow reader of our lines is waited for at the end."""
 
 GRACE_S = 5.0
 """How long transfers under way may go on after the server was asked to stop."""
@@ -78,13 +82,26 @@ class Screen(Protocol):
 
 
 def run(
-    settings: Settings, *, as_json: bool = False, stream: Stream = sys.stdout, screen: Screen | None = None
+    settings: Settings, *, as_json: bool = False, stream: Stream | None = None, screen: Screen | None = None
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError when the server cannot start as configured.
 
-    ``stream`` takes the lines, ``screen`` draws the live picture.
+    ``stream`` takes the lines, and must not wait for its reader; None: standard output, by a thread. ``screen`` draws the live picture.
     """
-    trio.run(serve, settings, as_json, stream, screen)
+    if stream is not None:
+        trio.run(serve, settings, as_json, stream, screen)
+        return
+    sys.stdout.flush()
+    try:
+        fd = sys.stdout.fileno()
+    except OSError:  # replaced by somebody who collects what is printed, in memory
+        trio.run(serve, settings, as_json, sys.stdout, screen)
+        return
+    lines = Lines(fd, partial(lost_line, as_json))
+    try:
+        trio.run(serve, settings, as_json, lines, screen)
+    finally:
+        lines.close(_LAST_WORDS_S)
 
 
 def served_interfaces(settings: Settings, present: Sequence[Interface]) -> list[Interface]:

@@ -123,6 +123,12 @@ class EventLog:
             self._rings.popitem(last=False)
 
 
+def lost_line(as_json: bool, count: int) -> str:
+    """What stands where lines are missing because their reader was too slow."""
+    text = f"{count} lines are missing here: they came faster than they were read"
+    return json.dumps({"at": round(time.time(), 3), "kind": "server", "text": text, "lost": count}) if as_json else text
+
+
 class _Nowhere:
     """Where lines go when nobody reads them any more."""
 
