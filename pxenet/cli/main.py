@@ -11,6 +11,7 @@ from pxenet.cli.leases import leases
 from pxenet.cli.reinstall import reinstall
 from pxenet.cli.render import render
 from pxenet.cli.serve import serve
+from pxenet.cli.simulate import simulate
 from pxenet.cli.status import status
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, check, render, status, hosts, leases, events, reinstall):
+for command in (serve, check, render, status, hosts, leases, events, reinstall, simulate):
     app.command()(command)
 
 

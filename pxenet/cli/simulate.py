@@ -1,0 +1,178 @@
+"""``pxenet simulate``: a fleet of simulated machines against a server, this project's or another's."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Annotated
+
+import trio
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from pxenet.cli.fleet_table import FleetTable, summary
+from pxenet.cli.output import BAD_CONFIG, FAILED, OK, print_json
+from pxenet.sim.body import Stage
+from pxenet.sim.figures import Result
+from pxenet.sim.fleet import FIRST_MAC, Fleet, Plan, PlanError, parse_mix, parse_power
+from pxenet.sim.sockets import Sockets, Target
+from pxenet.wire.text import address_text, mac_text, parse_address, parse_mac
+
+_REFRESH_S = 0.25
+_LINE_S = 2.0
+
+
+def simulate(
+    target: Annotated[str, typer.Argument(metavar="HOST[:PORT]", help="The server, and its DHCP port (67).")],
+    machines: Annotated[int, typer.Option(min=0, metavar="N", help="How many; 0: as many as the mix says.")] = 0,
+    mix: Annotated[str, typer.Option(metavar="KIND=N,...", help="Firmware and its share.")] = "bios=4,uefi=3,http=1",
+    power: Annotated[str, typer.Option(metavar="HOW", help="at-once, a rate (50/s), or groups (20x5s).")] = "at-once",
+    seed: Annotated[int, typer.Option(help="Of everything random in the machines.")] = 0,
+    relay: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="An address of ours in a network of the server's (giaddr).")
+    ] = "",
+    relay_port: Annotated[
+        int, typer.Option(metavar="PORT", help="The relay's own port; 67 for servers without RFC 8357.")
+    ] = 0,
+    proxy_port: Annotated[int, typer.Option(metavar="PORT", help="The server's ProxyDHCP port.")] = 4011,
+    tftp_port: Annotated[int, typer.Option(metavar="PORT", help="The server's TFTP port.")] = 69,
+    pace: Annotated[
+        float, typer.Option(min=0.0, help="Of the time machines spend on themselves (self-test, kernel); 0: none.")
+    ] = 1.0,
+    first_mac: Annotated[
+        str, typer.Option(metavar="MAC", help="Hardware addresses from here on, locally administered.")
+    ] = mac_text(FIRST_MAC),
+    for_s: Annotated[float, typer.Option("--for", metavar="SECONDS", help="Stop after so long.")] = 600.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending on a real network.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
+) -> None:
+    """Boot and install simulated machines from a server.
+
+    They speak DHCP through a simulated relay, TFTP and HTTP, as the firmware
+    that they model does, up to the installer's report. Against 127.0.0.1
+    neither side needs privileges. Exit status 1 when a machine was not
+    installed, or got an address that another one held.
+
+    \b
+    Examples:
+      pxenet simulate 127.0.0.1:6767 --tftp-port 6969 --relay 127.77.0.1
+      pxenet simulate 10.0.0.1 --machines 200 --mix bios=1,uefi=1 --power 20x5s
+    """
+    try:
+        plan = Plan(parse_mix(mix), machines, parse_power(power), seed, parse_mac(first_mac), pace)
+        plan.macs()
+        where = _target(target, relay, relay_port, proxy_port, tftp_port)
+    except (PlanError, ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(BAD_CONFIG) from error
+    if not where.loopback and not yes and not _asked(where, plan):
+        raise typer.Exit(BAD_CONFIG)
+    try:
+        sockets = Sockets(where, plan.count)
+    except OSError as error:
+        print(
+            f"cannot listen at {address_text(where.relay)}: {error}; name an address of this machine by --relay",
+            file=sys.stderr,
+        )
+        raise typer.Exit(BAD_CONFIG) from error
+    with closing(sockets):
+        fleet = Fleet(plan, relay_of=lambda index: sockets.relay)
+        stopped_at = trio.run(_watched, sockets, fleet, for_s, as_json)
+    result = fleet.result(stopped_at, sockets.traffic)
+    _tell(result, fleet, where, as_json)
+    raise typer.Exit(OK if result.all_well else FAILED)
+
+
+def _target(text: str, relay: str, relay_port: int, proxy_port: int, tftp_port: int) -> Target:
+    """Raises ValueError or OSError when there is no such place."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = text, "67"
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError(f"{port or 'nothing'} is no port; write {host or '10.0.0.1'}:67")
+    try:
+        address = parse_address(socket.gethostbyname(host))
+    except OSError as error:
+        raise ValueError(f"{host or 'nothing'} is no host: {error}") from error
+    own = parse_address(relay) if relay else _own_address(address)
+    return Target(address, own, int(port), proxy_port, tftp_port, relay_port)
+
+
+def _own_address(address: int) -> int:
+    """Ours towards that one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address_text(address), 9))  # sends nothing
+        return parse_address(probe.getsockname()[0])
+
+
+def _asked(where: Target, plan: Plan) -> bool:
+    """Whether the person wants this to go out on a real network."""
+    print(
+        f"{plan.count} simulated machines will ask {address_text(where.address)} for addresses, through a relay at "
+        f"{address_text(where.relay)}, and read its files.\nEach takes an address of its pool for the length of a lease; "
+        "its log and its list of hosts will show them.",
+        file=sys.stderr,
+    )
+    if not sys.stdin.isatty():
+        print("nothing was sent; say --yes when this is wanted", file=sys.stderr)
+        return False
+    return typer.confirm("Send?", err=True)
+
+
+async def _watched(sockets: Sockets, fleet: Fleet, for_s: float, as_json: bool) -> float:
+    """Run the fleet and show it; the time at which it was over. SIGINT stops it."""
+    began_at = time.monotonic()
+    table = FleetTable(fleet, began_at)
+    console = Console(stderr=True)
+
+    async def stop(scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop, nursery.cancel_scope)
+        if not as_json:
+            nursery.start_soon(_show if console.is_terminal else _print, console, table)
+        await sockets.run(fleet, for_s)
+        nursery.cancel_scope.cancel()
+    return time.monotonic()
+
+
+async def _show(console: Console, table: FleetTable) -> None:
+    """A table that moves."""
+    with Live(console=console, auto_refresh=False) as live:
+        await _every(_REFRESH_S, lambda now: live.update(table.table(now), refresh=True))
+
+
+async def _print(console: Console, table: FleetTable) -> None:
+    """A line now and then."""
+    await _every(_LINE_S, lambda now: print(table.line(now), file=sys.stderr, flush=True))
+
+
+async def _every(seconds: float, act: Callable[[float], None]) -> None:
+    """Until cancelled, and once more then."""
+    try:
+        while True:
+            act(time.monotonic())
+            await trio.sleep(seconds)
+    finally:
+        act(time.monotonic())
+
+
+def _tell(result: Result, fleet: Fleet, where: Target, as_json: bool) -> None:
+    if as_json:
+        print_json(result.record())
+        return
+    print("\n".join(summary(result)))
+    unheard = all(Stage.LEASE not in machine.reached for machine in fleet.machines)
+    if unheard:
+        print(
+            f"No machine was given an address. Is a DHCP server listening at {address_text(where.address)}:{where.dhcp_port}? "
+            f"It gives addresses only for networks it knows: {address_text(where.relay)} (--relay) must lie in one of them."
+        )
