@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
 
 from pxenet.sim.body import FINAL, Stage
@@ -15,6 +16,9 @@ from pxenet.sim.machine import Machine
 EACH = 24
 """Up to so many machines have a row each; more are counted by stage."""
 
+_READING = frozenset(
+    {Stage.LOADER, Stage.CONFIG, Stage.KERNEL, Stage.INITRD, Stage.ANSWER, Stage.REPOSITORY, Stage.CALLBACK}
+)
 _STYLES = {Stage.INSTALLED: "green", Stage.LOCAL_DISK: "green", Stage.FAILED: "red", Stage.OFF: "dim"}
 
 
@@ -47,16 +51,23 @@ class FleetTable:
         return f"{now - self._began_at:6.1f} s  {', '.join(parts)}; {retries} retries"
 
     def _each(self, now: float) -> Table:
-        table = Table(title=self._title(now), title_justify="left", title_style="bold", pad_edge=False, box=None)
-        for name in ("machine", "stage", "file"):
-            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=3 if name == "file" else None)
-        for name in ("read", "rate", "elapsed", "retries"):
-            table.add_column(name, justify="right", no_wrap=True)
+        table = self._empty(now)
+        names = max(len(machine.name) for machine in self._fleet.machines)
+        # At 80 columns the file's name gives way, never a number.
+        for name, width in (("machine", names), ("stage", 10), ("file", 0), ("read", 8), ("rate", 10), ("elapsed", 7)):
+            table.add_column(
+                name,
+                justify="left" if name in ("machine", "stage", "file") else "right",
+                no_wrap=True,
+                min_width=width or None,
+                ratio=None if width else 1,
+            )
+        table.add_column("retries", justify="right", no_wrap=True, min_width=7)
         for index, machine in enumerate(self._fleet.machines):
             table.add_row(
                 machine.name,
                 f"[{_STYLES.get(machine.stage, 'cyan')}]{machine.stage.value}[/]",
-                _escaped(machine.failure or ("" if machine.over else machine.file)),
+                escape(machine.failure or (machine.file.rpartition("/")[2] if machine.stage in _READING else "")),
                 size_text(machine.bytes_read),
                 self._rate(index, machine, now),
                 self._elapsed(index, now),
@@ -71,11 +82,11 @@ class FleetTable:
             kind: [machine for machine, own in zip(self._fleet.machines, self._fleet.kinds, strict=True) if own == kind]
             for kind in kinds
         }
-        table = Table(title=self._title(now), title_justify="left", title_style="bold", pad_edge=False, box=None)
+        table = self._empty(now)
         table.add_column("stage", no_wrap=True)
         for name in ("machines", *kinds):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("")
+        table.add_column("", ratio=1)
         most = max(stages.values())
         for stage in Stage:
             counts = [sum(machine.stage is stage for machine in by_kind[kind]) for kind in kinds]
@@ -84,6 +95,11 @@ class FleetTable:
             shown = [str(count) if count else "" for count in (stages[stage], *counts)]
             table.add_row(stage.value, *shown, f"[{style}]{bar}[/]")
         return table
+
+    def _empty(self, now: float) -> Table:
+        return Table(
+            title=self._title(now), title_justify="left", title_style="bold", pad_edge=False, box=None, expand=True
+        )
 
     def _title(self, now: float) -> str:
         fleet = self._fleet
@@ -152,7 +168,3 @@ def _time_text(seconds: float) -> str:
 
 def _manner(power: str) -> str:
     return power if power.startswith("at ") else f"at {power}" if power.endswith("/s") else power
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
