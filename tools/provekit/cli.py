@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from provekit.registry import PROOFS, Options, Proof, Result
+from provekit.registry import PROOFS, CannotRunError, Options, Proof, Result
 
 SEED = 20261123
 
@@ -19,10 +19,6 @@ examples:
   tools/prove kill --count 1000    one proof, and how much of it
   tools/prove power --seed 7       other chances
 """
-
-
-class CannotRunError(Exception):
-    """Something that the proof needs is not here. The message names it, and what would bring it."""
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -68,12 +67,10 @@ class Place:
     state: Path
     keys: tuple[str, ...]
     """Of the configured machines."""
-    secret: bytes
-    """Of the store: what tokens are made of."""
 
 
-def make_place(directory: Path, chance: Random, state: Path | None = None, *, hosts: int = HOSTS) -> Place:
-    """Write everything that a server needs, and make its store."""
+def make_place(directory: Path, chance: Random, state: Path | None = None, *, with_store: bool = True) -> Place:
+    """Write everything that a server needs; its store too, unless the server shall make that itself."""
     for name in ("files/bios", "tree"):
         (directory / name).mkdir(parents=True)
     for name in ("files/bios/pxelinux.0", "files/bios/ldlinux.c32", "tree/linux", "tree/initrd.gz"):
@@ -82,13 +79,12 @@ def make_place(directory: Path, chance: Random, state: Path | None = None, *, ho
     state = state or directory / "state"
     ports = _free_ports(chance)
     text = _CONFIG.format(state=state, network=NETWORK, pool=POOL, lease_s=LEASE_S, **ports)
-    for number in range(hosts):
+    for number in range(HOSTS):
         text += f'[[host]]\nname = "m{number}"\nmac = "{host_mac(number).hex(":")}"\nprofile = "plain"\n'
     (directory / "rack.toml").write_text(text)
-    store = open_sqlite(state)
-    secret = store.secret()
-    store.close()
-    return Place(directory, ports, state, tuple(host_mac(number).hex(":") for number in range(hosts)), secret)
+    if with_store:
+        open_sqlite(state).close()
+    return Place(directory, ports, state, tuple(host_mac(number).hex(":") for number in range(HOSTS)))
 
 
 def _free_ports(chance: Random) -> dict[str, int]:
@@ -121,7 +117,7 @@ class Server:
         program = [sys.executable, "-c", f"{script}\n{start}"] if script else [sys.executable, "-m", "pxenet.server"]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*_without_rights(), *prefix, *program, "--config", "rack.toml"],
+                [*_DIES_WITH_US, *prefix, *_without_rights(), *program, "--config", "rack.toml"],
                 cwd=place.directory,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -141,13 +137,21 @@ class Server:
         return False
 
     def kill(self) -> None:
-        """SIGKILL, and wait for the end."""
-        self.process.kill()
+        """SIGKILL, and wait for the end; what runs the server ends by itself."""
+        if self.process.poll() is None:
+            os.kill(self.pid(), signal.SIGKILL)
         self.close()
+
+    def pid(self) -> int:
+        """The process that serves: behind what runs it."""
+        found = self.process.pid
+        while children := Path(f"/proc/{found}/task/{found}/children").read_text().split():
+            found = int(children[0])
+        return found
 
     def stop(self) -> int:
         """SIGTERM; its exit status."""
-        self.process.send_signal(signal.SIGTERM)
+        os.kill(self.pid(), signal.SIGTERM)
         try:
             return self.process.wait(PATIENCE_S)
         finally:
@@ -159,9 +163,9 @@ class Server:
         self._notify.close()
 
 
-def _without_rights() -> list[str]:
-    """Run by root, a server without any capability. It dies with the proof in any case."""
-    if shutil.which("setpriv") is None:
-        return []
-    drop = ["--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    return ["setpriv", "--pdeathsig", "KILL", *drop]
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+
+
+def _without_rights() -> tuple[str, ...]:
+    """Run by root, a server without any capability."""
+    return (*_DIES_WITH_US, "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else _DIES_WITH_US

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+class CannotRunError(Exception):
+    """Something that the proof needs is not here. The message names it, and what would bring it."""
+
+
 @dataclass(slots=True)
 class Result:
     """What a proof has found: figures for the table, and every fault in a sentence."""
@@ -58,4 +62,7 @@ class Proof:
         return result
 
 
-PROOFS = (Proof("kill", "kill -9 of the server in a lease storm: nothing acknowledged is lost", "kills", 200, 6),)
+PROOFS = (
+    Proof("kill", "kill -9 of the server in a lease storm: nothing acknowledged is lost", "kills", 200, 6),
+    Proof("power", "power cuts under load: what was promised has been flushed before", "ACKs", 10_000, 1_500),
+)

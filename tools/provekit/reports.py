@@ -29,8 +29,8 @@ class Reporter:
         self._armed: dict[str, tuple[int, str]] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self.in_order: list[str] = []
-        """Keys whose report was sent, in the order in which they were."""
+        self.accepted: list[str] = []
+        """Keys whose report was answered 200, in the order in which they were."""
 
     def arm(self, store: Store) -> None:
         """Look where all machines stand; arm most of those that are done again."""
@@ -64,8 +64,8 @@ class Reporter:
                 return
             generation, token = self._armed[key]
             outcome = "failed" if self._chance.random() < 0.15 else "installed"
-            self.in_order.append(key)
             if self._status(f"/{outcome}/{token}") == 200:
+                self.accepted.append(key)
                 self._promises.accepted(key, generation, _OUTCOMES[outcome])
 
     def _status(self, path: str) -> int:

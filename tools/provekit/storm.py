@@ -43,12 +43,15 @@ class Exchange:
 class Storm:
     """Many machines. ``width``: exchanges at a time. What was promised goes to ``promises``."""
 
-    def __init__(self, place: Place, promises: Promises, chance: Random, *, machines: int, width: int = 96) -> None:
+    def __init__(
+        self, place: Place, promises: Promises, chance: Random, *, machines: int, width: int = 96, releases: bool = True
+    ) -> None:
         self.promises = promises
         self._chance = chance
         self._machines = machines
         self._hosts = len(place.keys)
         self._width = width
+        self._releases = releases
         self._server = ("127.0.0.1", place.ports["dhcp"])
         self._under_way: dict[int, Exchange] = {}
         self._busy: set[int] = set()
@@ -137,7 +140,7 @@ class Storm:
         choice = self._chance.random()
         if has is None or choice < 0.2:
             self._send(machine, MessageType.DISCOVER, {})
-        elif choice < 0.9:
+        elif choice < 0.9 or not self._releases:
             self._ask_again(machine)
         else:
             self.promises.forget(self.mac(machine))
