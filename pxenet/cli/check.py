@@ -10,7 +10,7 @@ import typer
 
 from pxenet.boot.policy import RULES
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
-from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_problems
+from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_notes, start_problems
 from pxenet.model import Host
 from pxenet.net.interfaces import interfaces
 from pxenet.rack.desk import Desk
@@ -61,6 +61,7 @@ def _check(config: Path, as_json: bool) -> int:
     notes = [
         *settings.notes,
         *start_problems(settings, desk.present),
+        *start_notes(settings, desk.present),
         *complaints(desk.rack, desk.hosts(), desk.address),
     ]
     offered = offerings(desk.rack, desk.address)

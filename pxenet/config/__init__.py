@@ -22,7 +22,7 @@ from pxenet.config.settings import (
     Tftp,
     Unknown,
 )
-from pxenet.config.start import start_problems
+from pxenet.config.start import start_notes, start_problems
 from pxenet.engine.dhcp import DhcpMode, Subnet
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "defaults",
     "from_text",
     "load",
+    "start_notes",
     "start_problems",
     "with_options",
 ]

@@ -12,6 +12,7 @@ from pxenet.config.problems import Key
 from pxenet.config.schema import SubnetKeys
 from pxenet.config.settings import Unknown
 from pxenet.engine.dhcp import DhcpMode
+from pxenet.model import Loader
 from pxenet.wire.text import address_text
 
 RESERVED_NAMES = tuple(unknown.value for unknown in Unknown)
@@ -131,6 +132,19 @@ def hosts_identified(draft: Draft) -> None:
             draft.report(entry.key, "has none of mac, uuid, serial", 'write e.g. mac = "52:54:00:12:34:56"')
 
 
+def hosts_by_serial(draft: Draft) -> None:
+    """No DHCP option carries a serial number; iPXE tells it when it asks for its script, which it must first be given."""
+    only = [entry for entry in draft.hosts if entry.keys.serial and not (entry.keys.mac or entry.keys.uuid)]
+    ipxe_first = Loader.IPXE in draft.boot.loader.chosen().values() and draft.boot.unknown != Unknown.IGNORE
+    if only and not ipxe_first:
+        others = f" (and of {len(only) - 1} more)" if len(only) > 1 else ""
+        draft.note(
+            (*only[0].key, "serial"),
+            f"is all that is known of this host{others}, and only iPXE tells it: no machine will be recognised by it",
+            'add its mac or uuid, or set boot.loader.* = "ipxe" for its firmware and a boot.unknown that gives it something to load',
+        )
+
+
 def hosts_apart(draft: Draft) -> None:
     """No two hosts share what tells them apart, nor an address."""
     for field in ("mac", "uuid", "serial", "name", "address"):
@@ -245,6 +259,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     subnets_give_something,
     subnet_interfaces,
     hosts_identified,
+    hosts_by_serial,
     hosts_apart,
     hosts_profiles,
     hosts_addresses,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pxenet import __version__
-from pxenet.config import DhcpMode, Settings, Subnet, Unknown
+from pxenet.config import DhcpMode, Settings, Subnet, Unknown, start_notes
 from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
 from pxenet.rack.offering import MODES, UNKNOWN, offerings
@@ -21,6 +21,7 @@ def summary(settings: Settings, rack: Rack, interfaces: Sequence[Interface], por
         *_services(settings, rack, interfaces, ports),
         *_firmware(rack, interfaces),
         *_machines(settings, rack),
+        *(f"  note: {note}" for note in start_notes(settings, interfaces)),
     ]
 
 

@@ -124,6 +124,26 @@ def test_installing_every_machine_is_said() -> None:
     assert ["boot.unknown"] == [note.key for note in settings.notes]
 
 
+@pytest.mark.parametrize(
+    ("boot", "more", "noted"),
+    [
+        ("", "", True),
+        ("unknown = 'menu'", "", True),
+        ("loader.x64 = 'ipxe'", "", True),
+        ("unknown = 'local'\nloader.x64 = 'ipxe'", "", False),
+        ("", "mac = '52:54:00:00:00:01'", False),
+        ("", "uuid = '4c4c4544-0042-3510-8058-c7c04f4a4e32'", False),
+    ],
+)
+def test_a_serial_number_is_told_by_ipxe_alone(boot: str, more: str, noted: bool) -> None:
+    """A machine known by nothing else must be given iPXE before it is known: where it is not, a note says so."""
+    other = more.replace(":01", ":02").replace("e32", "e33")
+    text = f"[boot]\n{boot}\n[[host]]\nserial = 'S1'\n{more}\n[[host]]\nserial = 'S2'\n{other}\n"
+    notes = from_text(text, Path("/nonexistent")).notes
+    assert (["host[1] (S1).serial"] if noted else []) == [note.key for note in notes]
+    assert all("(and of 1 more)" in note.wrong for note in notes)
+
+
 INTERFACES = [
     Interface(1, "lo", b"", ((parse_address("127.0.0.1"), 8),)),
     Interface(2, "eth0", bytes(6), ((parse_address("10.0.0.1"), 24),)),

@@ -40,7 +40,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=180, metavar="S", help="seconds for one power-on (180)")
     parser.add_argument("--reference", action="store_true", help="run against dnsmasq and a plain web server instead")
     parser.add_argument("--ready", action="store_true", help="say whether the lab can run here (exit status), and end")
-    parser.add_argument("--payload", type=Path, metavar="DIR", help="put the small installer's files into DIR and end")
+    parser.add_argument(
+        "--payload", type=Path, metavar="DIR", help="put the small installer's files into and beside DIR and end"
+    )
     parser.add_argument(
         "--demo", type=Path, metavar="FILE", help="one machine against the server with this configuration"
     )

@@ -43,26 +43,26 @@ wget -q -O /dev/null {{ urls.installed }}
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A profile's source directory, ready to be served."""
+    """A profile's source directory, ready to be served, and the template of its answer file, which is not served."""
 
     directory: Path
+    template: Path
     kernel: str = "linux"
     initrd: str = "initrd.gz"
-    answer: str = "ks.cfg.j2"
 
 
 def build(directory: Path, disks: Iterable[str] = ("disk.img",)) -> Payload:
-    """Put kernel, initrd, disk images and kickstart template into ``directory``, which is made when missing.
+    """Put kernel, initrd and disk images into ``directory``, which is made when missing, and ``ks.cfg.j2`` beside it.
 
     ``disks`` are keys of :data:`DISKS`. Raises FileNotFoundError when a Debian package is missing (``labkit.packages`` says which).
     """
     directory.mkdir(parents=True, exist_ok=True)
-    payload = Payload(directory)
+    payload = Payload(directory, directory.parent / "ks.cfg.j2")
     (directory / payload.kernel).write_bytes((INSTALLER / "linux").read_bytes())
     (directory / payload.initrd).write_bytes(_initrd((INSTALLER / "initrd.gz").read_bytes(), BUSYBOX.read_bytes()))
     for name in disks:
         (directory / name).write_bytes(DISKS[name]())
-    (directory / payload.answer).write_text(KICKSTART)
+    payload.template.write_text(KICKSTART)
     return payload
 
 

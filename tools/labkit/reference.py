@@ -92,7 +92,7 @@ class ReferenceServer:
                 (root / name).symlink_to(source)
         for name in {payload.kernel, payload.initrd, *(s.disk for s in scenarios)}:
             (root / name).symlink_to(payload.directory / name)
-        template = (payload.directory / payload.answer).read_text()
+        template = payload.template.read_text()
         for scenario in scenarios:
             (root / f"{scenario.name}.ks").write_text(_kickstart(scenario, template, wire.server_address))
             write_text(root, scenario, wire.server_address, installed=False)

@@ -71,7 +71,7 @@ source = "{payload.directory}"
 kernel = "{payload.kernel}"
 initrd = ["{payload.initrd}"]
 args = "{KERNEL_ARGS}"
-answer = "{payload.directory / payload.answer}"
+answer = "{payload.template}"
 {hosts}"""
 
 

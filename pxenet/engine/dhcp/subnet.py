@@ -100,6 +100,21 @@ class ServedSubnet:
         self.leases = LeaseTable(self.pool, max_offers)
 
 
+def on_wire(subnets: Iterable[Subnet], interface: Interface) -> tuple[Subnet, ...]:
+    """The subnets of an interface's wire: those in which it has an address, its first one's in front, then those that name it.
+
+    All of a wire have one mode, that of the first: what we are to a client is decided before its address is.
+    """
+    known = tuple(subnets)
+    own = [
+        subnet
+        for address, _ in interface.addresses
+        for subnet in known
+        if subnet.interface in (None, interface.name) and address in subnet
+    ]
+    return tuple(dict.fromkeys(own + [subnet for subnet in known if subnet.interface == interface.name]))
+
+
 Link = tuple[ServedSubnet, ...]
 """The subnets that share one wire, so that a client there may have an address of any of them. Empty: not configured."""
 
@@ -151,12 +166,5 @@ class Subnets:
             served.leases.load(its, now)
 
     def _on(self, interface: Interface) -> Link:
-        """Those that name the interface, else those in which it has an address; the one of its first address in front."""
-        named = [served for served in self._all if served.subnet.interface == interface.name]
-        own = [
-            served
-            for address, _ in interface.addresses
-            for served in self._all
-            if served.subnet.interface in (None, interface.name) and address in served.subnet
-        ]
-        return tuple(dict.fromkeys(own + named))
+        served = {one.subnet: one for one in self._all}
+        return tuple(served[subnet] for subnet in on_wire(served, interface))
