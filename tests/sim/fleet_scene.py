@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pxenet.boot import policy
 from pxenet.config import from_text
 from pxenet.events import Event
-from pxenet.model import InstallRecord, InstallState
+from pxenet.model import InstallRecord, InstallState, Verdict
 from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
 from pxenet.sim.faults import CALM, Faults
 from pxenet.sim.figures import Result
 from pxenet.sim.fleet import Again, Fleet, Plan, leave_it
 from pxenet.sim.link import Link
+from pxenet.sim.machine import Machine
 from pxenet.store.memory import MemoryStore
 from pxenet.wire.text import parse_address
 
@@ -72,13 +73,15 @@ class Scene:
         plan: Plan,
         *,
         faults: Faults = CALM,
+        faults_of: Callable[[int], Faults] | None = None,
         seed: int = 0,
         loaders: str = "",
         again: Again = leave_it,
     ) -> None:
         self.events: list[Event] = []
         self.fleet = Fleet(plan, again=again)
-        self.link = Link(self.fleet, faults=faults, seed=seed)
+        self.link = Link(self.fleet, faults=faults, faults_of=faults_of, seed=seed)
+        self.address = SERVER
         self.store = MemoryStore(b"k" * 32)
         self.rack = Rack(
             from_text(SITE.format(loaders=loaders), base),
@@ -94,6 +97,13 @@ class Scene:
         """To the end of every machine, or for so long."""
         self.link.run(for_s)
         return self.fleet.result(self.link.now, self.link.traffic)
+
+    def rearm(self, machine: Machine) -> None:
+        """What ``pxenet reinstall`` does."""
+        changes, events = self.rack.installs.rearm(self.rack.hosts.of_mac(machine.mac).key, self.link.now)
+        self.events += events
+        self.store.commit(changes)
+        self.rack.committed(changes, Verdict.DURABLE)
 
     def records(self) -> Sequence[InstallRecord]:
         """What the store holds."""
