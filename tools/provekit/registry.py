@@ -65,4 +65,5 @@ class Proof:
 PROOFS = (
     Proof("kill", "kill -9 of the server in a lease storm: nothing acknowledged is lost", "kills", 200, 6),
     Proof("power", "power cuts under load: what was promised has been flushed before", "ACKs", 10_000, 1_500),
+    Proof("disk", "full, failing and read-only disks under load: no ACK without its lease", "rounds", 5, 1),
 )

@@ -1,7 +1,8 @@
 """What a process did to its files and what it sent, in order, out of strace's words.
 
-Knows strace's output with ``-f -y -xx``. An effect counts from the end of its system call, a flush for what had ended
-before it began, and a datagram from its beginning: the kernel stops the process at each of these, so the order of the lines is the order of things.
+Knows strace's output with ``-f -y -xx``. An effect counts from the end of its system call, a flush for what had ended before
+it began, and a datagram from its beginning. The kernel stops the process at each of these, so the order of the lines is the order
+of things.
 """
 
 from __future__ import annotations
