@@ -139,9 +139,7 @@ def _lease(body: Body, voice: Voice) -> Steps[tuple[list[Reply], Reply, Exchange
     for _ in range(len(WAITS_S)):
         exchange = begin(body, voice)
         offers = yield from _offers(body, exchange)
-        given = [offer for offer in offers if offer.message.yiaddr and offer.raw(OptionCode.SUBNET_MASK)]
-        if not given:
-            raise BootError("PXE-E16: No valid offer received: no subnet mask")
+        given = [offer for offer in offers if offer.message.yiaddr]
         ack = yield from _request(body, exchange, _preferred(given))
         if ack is not None:
             take_lease(body, ack)
@@ -177,8 +175,11 @@ def pxe(body: Body, voice: Voice, settles_s: float) -> Steps[Found]:
     yield from pause(body, settles_s)
     loads, proxy = yield from _what_to_load(body, exchange, offers, ack)
     body.enter(Stage.LOADER)
-    yield from tftp.size_of(body, tftp.EDK2_SIZE, loads.server, loads.name)
-    yield from tftp.read(body, tftp.EDK2, loads.server, loads.name)
+    try:
+        yield from tftp.size_of(body, tftp.EDK2_SIZE, loads.server, loads.name)
+        yield from tftp.read(body, tftp.EDK2, loads.server, loads.name)
+    except tftp.TftpError as error:
+        raise BootError(f"PXE-E23: Client received TFTP error from server: {error}") from error
     return loads, ack, proxy
 
 

@@ -49,6 +49,8 @@ class Personality:
     """Self-test, until the first packet."""
     settles_s: float = 0.05
     """From the ACK to the first request. An iPXE that waits for router advertisements nobody sends: 13 s (captured)."""
+    grub: str = "Debian"
+    """Whose GRUB a file of that name is (``grub.BUILDS``)."""
     system: installer.System | None = None
     """What runs after the loader; None: what the kernel's arguments name."""
 
@@ -62,6 +64,9 @@ _ALL = (
     # OVMF 2022.11; captures uefi-pxe-*
     Personality("uefi", "EDK2 PXE, x64", "edk2-pxe", EDK2_PXE_X64, IPXE_EFI, post_s=4.5),
     Personality("uefi-ia32", "EDK2 PXE, IA32", "edk2-pxe", EDK2_PXE_IA32, IPXE_EFI, arch="ia32", post_s=4.5),
+    Personality(
+        "uefi-redhat", "EDK2 PXE, x64, Red Hat's GRUB", "edk2-pxe", EDK2_PXE_X64, IPXE_EFI, post_s=4.5, grub="Red Hat"
+    ),
     Personality("uefi-arm64", "EDK2 PXE, ARM64", "edk2-pxe", EDK2_PXE_ARM64, IPXE_ARM64, arch="aa64", post_s=4.5),
     # OVMF 2022.11; capture uefi-http-ipxe
     Personality("http", "EDK2 HTTP boot, x64", "edk2-http", EDK2_HTTP_X64, IPXE_EFI, post_s=4.5),
@@ -107,7 +112,9 @@ def _firmware(body: Body, personality: Personality) -> Steps[Outcome]:
         return (yield from boards.raspberry(body, personality.voice))
     loads, ack, proxy = start
     url = loads.name if "://" in loads.name else ""
-    begun = Start(personality.arch, loads.server, loads.name, ack, proxy, personality.ipxe, run_program, url)
+    begun = Start(
+        personality.arch, loads.server, loads.name, ack, proxy, personality.ipxe, run_program, url, personality.grub
+    )
     return (yield from run_program(body, begun))
 
 

@@ -144,6 +144,7 @@ class _Parser:
     def __init__(self, tokens: list[str | Word]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.depth = 0
 
     def until(self, ends: tuple[str, ...]) -> list[Node]:
         """Commands up to one of these words, which is left to be taken."""
@@ -173,7 +174,8 @@ class _Parser:
 
     def _words(self, stop: str = "") -> list[Word]:
         words: list[Word] = []
-        while self.at < len(self.tokens) and _bare(self.tokens[self.at]) not in (END, stop or END):
+        ends = (END, stop or END, "}" if self.depth else END)  # ``{ reboot }`` needs no semicolon
+        while self.at < len(self.tokens) and _bare(self.tokens[self.at]) not in ends:
             token = self.tokens[self.at]
             if isinstance(token, tuple):
                 words.append(token)
@@ -221,7 +223,9 @@ class _Parser:
         self.at += 1
         words = self._words("{")
         self._take("{")
+        self.depth += 1
         body = self.until(("}",))
+        self.depth -= 1
         self._take("}")
         return Block(kind, words, body)
 

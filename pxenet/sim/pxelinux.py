@@ -116,7 +116,7 @@ def _global(config: Config, word: str, rest: str) -> None:
         config.ui = rest
     elif word == "prompt":
         config.prompt = _number(rest) != 0
-    elif word in ("timeout", "totaltimeout"):
+    elif word == "timeout":
         config.timeout_s = _number(rest) / 10 or config.timeout_s
     elif word == "append":
         config.append = rest

@@ -123,7 +123,7 @@ def read(body: Body, traits: Traits, server: int, name: str, keep: int = 0) -> S
     work = _start(body, traits, server, name, keep)
     while not work.done:
         heard = yield work.until
-        if heard is None or body.now >= work.until:
+        if heard is None:
             _again(body, work)
         elif isinstance(heard, SimDatagram) and heard.to_port == work.port and heard.from_address == server:
             if work.tid and heard.from_port != work.tid:
@@ -143,7 +143,7 @@ def size_of(body: Body, traits: Traits, server: int, name: str) -> Steps[int]:
     work = _start(body, traits, server, name, 0)
     while True:
         heard = yield work.until
-        if heard is None or body.now >= work.until:
+        if heard is None:
             _again(body, work)
             continue
         if not isinstance(heard, SimDatagram) or heard.to_port != work.port or heard.from_address != server:
@@ -168,7 +168,7 @@ def exists(body: Body, traits: Traits, server: int, name: str) -> Steps[bool]:
     work = _start(body, traits, server, name, 0)
     while True:
         heard = yield work.until
-        if heard is None or body.now >= work.until:
+        if heard is None:
             _again(body, work)
         elif isinstance(heard, SimDatagram) and heard.to_port == work.port and heard.from_address == server:
             packet = _parse(heard.payload)

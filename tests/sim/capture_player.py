@@ -19,8 +19,9 @@ from pxenet.sim.machine import NEVER, ClientSend, HttpFetch, HttpReply, Machine,
 from pxenet.wire.dhcp import Message, parse, serialize
 from pxenet.wire.iana import OptionCode
 from pxenet.wire.reader import WireError
-from pxenet.wire.tftp import Ack, Data, Error, Oack, Request, find_option, serialize as tftp_bytes
+from pxenet.wire.tftp import Ack, Data, Error, Oack, Request, find_option
 from pxenet.wire.tftp import parse as parse_tftp
+from pxenet.wire.tftp import serialize as tftp_bytes
 
 CAPTURES = {path.stem: path for path in sorted((Path(__file__).parents[2] / "captures").glob("*.pcap"))}
 DHCP_PORTS = (67, 68, 4011)

@@ -1,4 +1,4 @@
-"""The rack's files and configuration of ``tests/rack`` serve the simulated machines too."""
+"""The rack's files and configuration of ``tests/rack`` serve the simulated machines too, and so does the server of ``tests/server``."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "engine"), str(TESTS / "rack")]
+sys.path[:0] = [str(TESTS / "engine"), str(TESTS / "rack"), str(TESTS / "server")]
 
 
 @pytest.fixture(scope="session")

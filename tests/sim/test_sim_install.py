@@ -25,6 +25,9 @@ CASES = {
     "uefi ipxe": ("uefi", {"x64": "ipxe"}),
     "uefi syslinux": ("uefi", {"x64": "pxelinux"}),
     "http": ("http", {"x64": "ipxe"}),
+    "uefi redhat": ("uefi-redhat", {"x64": "grub"}),
+    "uefi redhat shim": ("uefi-redhat", {"x64": "shim"}),
+    "ia32": ("uefi-ia32", {"ia32": "grub"}),
     "arm64": ("uefi-arm64", {"arm64": "grub"}),
     "ipxe": ("ipxe", {}),
 }
