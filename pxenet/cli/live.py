@@ -42,17 +42,20 @@ class LiveScreen:
         self._console = Console(file=terminal)
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._drawing = False
+        self._stuck = False
+        """It did not take the last picture: whatever is written to it now waits for ever."""
 
     def write(self, text: str, /) -> int:
         """A line: it becomes part of the picture, or is printed while there is none."""
-        if not self._drawing:
-            return self._terminal.write(text)
-        self._lines.extend(text.rstrip("\n").split("\n"))
+        if self._drawing:
+            self._lines.extend(text.rstrip("\n").split("\n"))
+        elif not self._stuck:
+            self._terminal.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Pictures are drawn by the clock."""
-        if not self._drawing:
+        if not self._drawing and not self._stuck:
             self._terminal.flush()
 
     async def run(self, view: View) -> None:
@@ -72,9 +75,10 @@ class LiveScreen:
                 await trio.sleep(_EVERY_S)
         finally:
             view.log.watchers.discard(watch)
-            with trio.move_on_after(_PARTING_S, shield=True):
+            with trio.move_on_after(_PARTING_S, shield=True) as parting:
                 await self._draw(live, board, view)
                 await trio.to_thread.run_sync(live.stop, abandon_on_cancel=True)
+            self._stuck = parting.cancelled_caught
             self._drawing = False
 
     async def _draw(self, live: Live, board: Board, view: View) -> None:
