@@ -39,6 +39,7 @@ from pxenet.model import (
     Verdict,
 )
 from pxenet.net.datagram import Interface, peer_address
+from pxenet.rack.discreet import discreet
 from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, plan_settings, tftp_settings, unknown_profile
@@ -84,7 +85,7 @@ class Rack:
         neighbour: Callable[[int], bytes | None] = lambda address: None,
     ) -> None:
         self.settings = settings
-        self.tell = tell
+        self._tell = tell
         self.clock = clock
         self._addresses = [address for interface in interfaces for address, _ in interface.addresses]
         self._plan_settings = plan_settings(settings)
@@ -209,6 +210,10 @@ class Rack:
         for delivered in output.delivered:
             changes += self._proved(delivered.content, peer_address(delivered.peer))
         return changes
+
+    def tell(self, event: Event) -> None:
+        """Tell an event as it is, but for the tokens in it. The one way out for events."""
+        self._tell(discreet(event))
 
     def say(self, event: Event) -> None:
         """Tell an event; where an engine knew an IPv4 address only, with the hardware address of the machine behind it."""

@@ -1,0 +1,26 @@
+"""What people and logs are told of a machine's secret name in URLs: enough to tell two apart, too little to ask with.
+
+Who can read the log is not who may read the password hashes of an answer file, or report a machine as installed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from pxenet.events import Event
+
+SHOWN = 8
+"""Hex digits of a token that are told; it has 32."""
+
+_TOKEN = re.compile(rf"(\b(?:answer|installed|failed)[/\\]+[0-9a-f]{{{SHOWN}}})[0-9a-f]{{{32 - SHOWN}}}(?![0-9a-f])")
+
+
+def discreet(event: Event) -> Event:
+    """The event with every token in its details shortened; the very same one when there is none."""
+    shortened = {
+        name: hidden
+        for name, value in event.detail.items()
+        if isinstance(value, str) and (hidden := _TOKEN.sub(r"\1…", value)) != value
+    }
+    return replace(event, detail={**event.detail, **shortened}) if shortened else event
