@@ -51,6 +51,11 @@ class Ledger:
             return  # the answer to an INFORM, or a boot server's: nothing was given
         self._given(message.yiaddr, message.hardware, now, _NEVER if lease_s == INFINITE else now + lease_s)
 
+    def held_until(self, mac: bytes) -> float:
+        """When the lease of this machine ends; 0.0 when it has none."""
+        held = self._held.get(self._address.get(mac, 0))
+        return held.until if held is not None and held.mac == mac else 0.0
+
     def __len__(self) -> int:
         """Addresses in the book."""
         return len(self._held)

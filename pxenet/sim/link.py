@@ -98,7 +98,8 @@ class Link:
         self.fleet = fleet
         self.now = BEGAN_AT
         self.weather = Weather(seed)
-        self._faults = faults
+        self.faults = faults
+        """The weather on all paths; may be changed while the run goes on."""
         self._faults_of = faults_of
         self._http_bytes_s = http_bytes_s
         self._http_free_at = 0.0
@@ -139,10 +140,10 @@ class Link:
             self.switch_on(index, self.now + after)
         self.go_on(until)
 
-    def go_on(self, until: float = NEVER) -> None:
-        """Until each machine has come to its end and nothing more will happen to it, or that time."""
+    def go_on(self, until: float = NEVER, *, idle: bool = False) -> None:
+        """Until that time, or until each machine has come to its end and none will be switched on; ``idle``: also beyond."""
         heap, fleet = self._heap, self.fleet
-        while heap and not (fleet.done and not self._buttons):
+        while heap and (idle or self._buttons or not fleet.done):
             at, _, act, arguments = heap[0]
             if at > until:
                 self.now = until
@@ -152,6 +153,10 @@ class Link:
                 self.now = at
             act(*arguments)
 
+    def __len__(self) -> int:
+        """How much is on its way, or waits for its time."""
+        return len(self._heap)
+
     def switch_on(self, index: int, at: float) -> None:
         """Press a machine's button at that time."""
         self._buttons += 1
@@ -160,6 +165,15 @@ class Link:
     def call(self, at: float, act: Callable[[], None]) -> None:
         """Do something else at that time: stop a server, change the weather."""
         self._at(at, act)
+
+    @property
+    def server_address(self) -> int:
+        """Where the server is."""
+        return self._address
+
+    def send(self, index: int, send: ClientSend) -> None:
+        """Something that a machine says beside its boot."""
+        self._to_server(index, send)
 
     # -- machines -------------------------------------------------------------------------------------------------------------
 
@@ -208,7 +222,7 @@ class Link:
             self._at(self.now + delay, self._receive, datagram)
 
     def _path(self, index: int) -> Faults:
-        return self._faults if self._faults_of is None else self._faults_of(index)
+        return self.faults if self._faults_of is None else self._faults_of(index)
 
     def _hear(self, index: int, payload: bytes, send: Send | Blocks) -> None:
         machine = self.fleet.machines[index]

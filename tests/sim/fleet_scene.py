@@ -30,6 +30,8 @@ SITE = """\
 [server]
 root = "root"
 state = "state"
+[dhcp]
+lease_time = {lease_s}
 [[dhcp.subnet]]
 network = "10.60.0.0/16"
 pool = "10.60.1.0-10.60.254.255"
@@ -76,7 +78,9 @@ class Scene:
         faults_of: Callable[[int], Faults] | None = None,
         seed: int = 0,
         loaders: str = "",
+        lease_s: int = 43200,
         again: Again = leave_it,
+        tell: Callable[[Event], None] | None = None,
     ) -> None:
         self.events: list[Event] = []
         self.fleet = Fleet(plan, again=again)
@@ -84,10 +88,10 @@ class Scene:
         self.address = SERVER
         self.store = MemoryStore(b"k" * 32)
         self.rack = Rack(
-            from_text(SITE.format(loaders=loaders), base),
+            from_text(SITE.format(loaders=loaders, lease_s=lease_s), base),
             self.store,
             interfaces=(Interface(1, "eth0", b"", ((SERVER, 16),)),),
-            tell=self.events.append,
+            tell=tell or self.events.append,
             clock=self.link.clock,
             tid_ports=tuple(range(30000, 30008)),
         )

@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     base = tmp_path_factory.mktemp("sockets")
     make_files(base)
     ports = free_ports()
-    site = SITE.format(loaders="").replace("10.60.", NETWORK)
+    site = SITE.format(loaders="", lease_s=3600).replace("10.60.", NETWORK)
     rest = site[site.index("[[dhcp.subnet]]") :]
     (base / "rack.toml").write_text(loopback_config(ports, 'root = "root"') + rest)
     with program(base, "--config", "rack.toml"):
