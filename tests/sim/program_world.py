@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pxenet.sim.body import Body, ClientSend, HttpReply, SimDatagram, Steps
 from pxenet.sim.dhcp import Reply
@@ -46,6 +47,8 @@ class World:
     def __init__(self, files: Mapping[str, str | bytes]) -> None:
         self.files = {name: data.encode() if isinstance(data, str) else data for name, data in files.items()}
         self.asked: list[str] = []
+        self.options: Mapping[int, object] = {}
+        """What is said in DHCP beside the address."""
         self.body = Body(MAC, 1, relay=None, uuid=None, serial="S1", pace=1.0)
         self.body.address, self.body.netmask, self.body.router = ME, 0xFFFFFF00, SERVER
 
@@ -98,6 +101,8 @@ class World:
         return found
 
     def _answer(self, send: ClientSend) -> SimDatagram | None:
+        if send.to_port == 67:
+            return self._dhcp(send)
         said = parse_tftp(send.payload)
         port = send.from_port
         if isinstance(said, Request):
@@ -116,3 +121,9 @@ class World:
             block = Data(said.block + 1, data[said.block * blksize : (said.block + 1) * blksize])
             return SimDatagram(tftp_bytes(block), SERVER, 3000, ME, port)
         return None
+
+    def _dhcp(self, send: ClientSend) -> SimDatagram:
+        said = parse(send.payload)
+        self.asked.append(f"dhcp {said.message_type}")
+        told = ack({**self.options, OptionCode.MESSAGE_TYPE: 2 if said.message_type == 1 else 5}).message
+        return SimDatagram(serialize(replace(told, xid=said.xid)), SERVER, 67, 0xFFFFFFFF, 68)
