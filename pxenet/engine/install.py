@@ -300,6 +300,22 @@ class Installs:
                 changes.append(self._records[key])
         return changes, events
 
+    def clock_moved(self, by_s: float, now: float, within_s: float) -> list[InstallRecord]:
+        """The clock was stepped by so much (negative: back) within the last ``within_s``; what should become durable.
+
+        Nobody has waited for that long: the times of machines under way move along, but for those that are by the new clock already.
+        """
+        changes: list[InstallRecord] = []
+        for record in [record for record in self._records.values() if record.state in _UNDER_WAY]:
+            if now - within_s <= record.since_at <= now:
+                continue
+            moved = self._records[record.key] = replace(record, since_at=record.since_at + by_s)
+            if record.key not in self._reports:  # else the report is written next, and this must not overtake it
+                self._watch(moved)
+                changes.append(moved)
+        self._unwritten = {key: due + by_s for key, due in self._unwritten.items()}
+        return changes
+
     def deadline(self) -> float:
         """When ``tick`` is next needed."""
         return min(self._first_due(), min(self._unwritten.values(), default=NEVER))

@@ -57,6 +57,10 @@ _PROOF = {
 }
 """What it proves about a machine that it has read a content of this role."""
 
+_STEPPED_S = 600.0
+"""Between two ticks, ``clock`` and ``steady`` differ by more than this only when the clock was set. NTP corrects less by slewing, or
+by a step that no time-out of hours feels."""
+
 _CALLBACKS = ("installed", "failed")
 _MAX_REASON = 500
 """Characters of a machine's own words about its failure that are kept."""
@@ -71,7 +75,11 @@ class Report:
 
 
 class Rack:
-    """Everything but sockets. ``tell`` takes each event; ``clock`` gives seconds since the epoch (virtual ones in a replay)."""
+    """Everything but sockets. ``tell`` takes each event; ``clock`` gives seconds since the epoch (virtual ones in a replay).
+
+    ``steady`` gives seconds that nobody sets, from whenever: by it a step of the clock is told from time that has passed. None: the
+    clock itself is never set.
+    """
 
     def __init__(
         self,
@@ -83,10 +91,13 @@ class Rack:
         clock: Callable[[], float],
         tid_ports: Sequence[int] = (),
         neighbour: Callable[[int], bytes | None] = lambda address: None,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
         self._tell = tell
         self.clock = clock
+        self._steady = steady or clock
+        self._ticked_at = clock(), self._steady()
         self._addresses = [address for interface in interfaces for address, _ in interface.addresses]
         self._plan_settings = plan_settings(settings)
         self.profiles = {profile.name: profile for profile in settings.profiles}
@@ -259,10 +270,15 @@ class Rack:
 
     def tick(self) -> list[Change]:
         """Do what is due with time; returns what should become durable."""
-        changes, events = self.installs.tick(self.clock())
+        now, steady = self.clock(), self._steady()
+        passed_s = steady - self._ticked_at[1]
+        stepped_s = now - self._ticked_at[0] - passed_s
+        self._ticked_at = now, steady
+        moved = self.installs.clock_moved(stepped_s, now, passed_s) if abs(stepped_s) > _STEPPED_S else []
+        changes, events = self.installs.tick(now)
         for event in events:
             self.tell(event)
-        return list(changes)
+        return [*moved, *changes]
 
     def name_of(self, mac: bytes, address: int) -> str:
         """The configured name of a machine, for people; "" when it has none."""

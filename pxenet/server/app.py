@@ -135,6 +135,7 @@ async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Scree
             tid_ports=ports.tid_ports,
             tell=log,
             clock=time.time,
+            steady=time.monotonic,
             neighbour=neighbours(),
         )
         for line in summary(settings, rack, interfaces, ports):

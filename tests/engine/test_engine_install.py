@@ -396,6 +396,25 @@ def test_each_machine_has_its_own_time() -> None:
     assert installs.deadline() == 1e6 + 100.0
 
 
+@pytest.mark.parametrize("by_s", [1e6, -50.0, -1e6])
+def test_a_clock_that_is_set_moves_deadlines_along(by_s: float) -> None:
+    """Nobody times out by it, and everybody has the time that was left; what began after the step is by the new clock already."""
+    installs = new(timeout_s=100.0)
+    installs.observe("early", E.BOOTED, "alma9", 2000.0)
+    installs.observe("reported", E.BOOTED, "alma9", 2001.0)
+    report = installs.callback(installs.token("reported"), "installed", "", 2002.0).changes[0]
+    installs.observe("ended", E.LOADING, "alma9", 2003.0)
+    now = 2060.0 + by_s
+    installs.observe("after", E.BOOTED, "alma9", now - 4.0)
+    changes = installs.clock_moved(by_s, now, 5.0)
+    assert [(change.key, change.since_at) for change in changes] == [("early", 2000.0 + by_s)]
+    assert installs.tick(now) == ([], [])
+    assert installs.deadline() == now + 40.0
+    installs.committed(report, Verdict.FAILED, now)
+    due = [[change.key for change in installs.tick(now + later)[0]] for later in (39.0, 40.0, 41.0, 95.0, 96.0)]
+    assert due == [[], ["early"], ["reported"], [], ["after"]]
+
+
 def test_each_stage_has_the_whole_time() -> None:
     """Progress starts the clock anew, and the order of many machines is kept; also over a restart."""
     records = [InstallRecord(str(n), S.BOOTED, since_at=float(n)) for n in (3, 1, 2)]

@@ -176,6 +176,7 @@ class RackScene:
         neighbour: Callable[[int], bytes | None] = lambda address: None,
         weather: Weather | None = None,
         now: float = BEGAN_AT,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         self.now = now
         self.events: list[Event] = []
@@ -189,6 +190,7 @@ class RackScene:
             clock=lambda: self.now,
             tid_ports=PORTS,
             neighbour=neighbour,
+            steady=steady,
         )
         self.committer = AtOnce(self.store)
         self._site = RackSite(self.rack, self.committer)  # type: ignore[arg-type]

@@ -182,3 +182,22 @@ def test_an_installation_times_out(base: Path) -> None:
     (record,) = scene.store.installs()
     assert S.FAILED is record.state
     assert record.reason.startswith("timed out")
+
+
+@pytest.mark.parametrize("step_s", [5 * 3600.0, -5 * 3600.0])
+def test_the_time_is_corrected_in_the_middle(base: Path, step_s: float) -> None:
+    """NTP sets the clock by hours while a machine is under way: it goes on, is written with its new time, and times out when due."""
+    clock = [0.0]  # what a clock shows that nobody sets
+    scene = RackScene(base, site(more=MACHINE), steady=lambda: clock[0])
+    start_installer(scene)
+    scene.keep(scene.rack.tick())
+    clock[0] += 5
+    scene.now += 5 + step_s
+    scene.keep(scene.rack.tick())
+    (record,) = scene.store.installs()
+    assert (S.BOOTED, True) == (record.state, abs(scene.now - record.since_at) < 60)
+    for later, state in ((3.9 * 3600, S.BOOTED), (0.2 * 3600, S.FAILED)):
+        scene.now += later
+        clock[0] += later
+        scene.keep(scene.rack.tick())
+        assert [state] == [record.state for record in scene.store.installs()]
