@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 import trio
 from rich.console import Console
@@ -34,32 +34,61 @@ def is_wanted(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bo
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM", "dumb") != "dumb"
 
 
+class _Terminal:
+    """The file that rich writes to: straight to the descriptor, for a stuck write must hold no lock that the end waits for."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: TextIO) -> None:
+        stream.flush()
+        self._fd = stream.fileno()
+
+    def write(self, text: str, /) -> int:
+        """Write it all, however long that takes. OSError when the terminal is gone."""
+        data = text.encode("utf-8", "replace")
+        while data:
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:  # somebody made the terminal non-blocking
+                time.sleep(_EVERY_S)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        """That was seen to."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._fd
+
+
 class LiveScreen:
     """A ``server.events.Stream`` and a ``server.app.Screen`` in one."""
 
     def __init__(self, terminal: TextIO) -> None:
-        self._terminal = terminal
-        self._console = Console(file=terminal)
+        self._terminal = _Terminal(terminal)
+        self._console = Console(file=cast(IO[str], self._terminal), force_terminal=True)
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._drawing = False
-        self._stuck = False
-        """It did not take the last picture: whatever is written to it now waits for ever."""
+        self._lost = False
+        """The terminal is gone, or did not take the last picture: what is written to it now waits for ever."""
 
     def write(self, text: str, /) -> int:
         """A line: it becomes part of the picture, or is printed while there is none."""
         if self._drawing:
             self._lines.extend(text.rstrip("\n").split("\n"))
-        elif not self._stuck:
+        elif not self._lost:
             self._terminal.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Pictures are drawn by the clock."""
-        if not self._drawing and not self._stuck:
-            self._terminal.flush()
+        """Nothing is held back."""
 
     async def run(self, view: View) -> None:
-        """Draw until cancelled."""
+        """Draw until cancelled, or until the terminal is gone."""
         board = Board(lambda mac: _firmware(view, mac), _Acquaintances(view))
 
         def watch(told: Told) -> None:
@@ -73,13 +102,24 @@ class LiveScreen:
             while True:
                 await self._draw(live, board, view)
                 await trio.sleep(_EVERY_S)
+        except OSError:
+            self._lost = True
         finally:
             view.log.watchers.discard(watch)
-            with trio.move_on_after(_PARTING_S, shield=True) as parting:
+            if not self._lost:
+                await self._part(live, board, view)
+            self._drawing = False
+
+    async def _part(self, live: Live, board: Board, view: View) -> None:
+        """The last picture stays on the terminal, if it takes that one."""
+        self._lost = True
+        with trio.move_on_after(_PARTING_S, shield=True):
+            try:
                 await self._draw(live, board, view)
                 await trio.to_thread.run_sync(live.stop, abandon_on_cancel=True)
-            self._stuck = parting.cancelled_caught
-            self._drawing = False
+            except OSError:
+                return
+            self._lost = False
 
     async def _draw(self, live: Live, board: Board, view: View) -> None:
         now = time.time()

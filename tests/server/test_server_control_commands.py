@@ -142,6 +142,7 @@ def test_reinstall_offline(place: Path) -> None:
 def test_reinstall(place: Path, running: Program) -> None:
     """By the server: confirmed when it is on disk, and told."""
     reinstalled(place)
+    assert 0 == running.stopped()
     assert "is now new (was installed; was armed again)" in running.said()
 
 
@@ -206,10 +207,11 @@ def test_a_server_without_a_socket(place: Path) -> None:
     """It serves all the same and says why no command can reach it; what only reads works, what writes is refused."""
     (place / "state" / SOCKET).mkdir()
     with program(place, "--config", "rack.toml") as server:
-        assert "no commands can reach this server" in server.said()
         assert "web01" in pxenet(place, "hosts", "--config", "rack.toml")
         (place / "state" / SOCKET).rmdir()
         assert "a server runs on" in pxenet(place, "reinstall", "web01", "--config", "rack.toml", expect=1)
+        assert 0 == server.stopped()
+        assert "no commands can reach this server" in server.said()
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------------------
