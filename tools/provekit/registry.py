@@ -66,4 +66,11 @@ PROOFS = (
     Proof("kill", "kill -9 of the server in a lease storm: nothing acknowledged is lost", "kills", 200, 6),
     Proof("power", "power cuts under load: what was promised has been flushed before", "ACKs", 10_000, 1_500),
     Proof("disk", "full, failing and read-only disks under load: no ACK without its lease", "rounds", 5, 1),
+    Proof(
+        "garbage",
+        "damaged packets through codecs and engines: nothing but counted drops",
+        "packets each",
+        10_000_000,
+        40_000,
+    ),
 )
