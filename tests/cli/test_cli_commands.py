@@ -50,13 +50,16 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+COMMANDS = ("serve", "check", "render", "status", "hosts", "leases", "events", "reinstall", "simulate")
+
+
 def test_help_lists_the_commands() -> None:
     """Each command is there, with a sentence."""
     shown = run("--help").stdout
-    assert [] == [name for name in ("serve", "check", "render") if name not in shown]
+    assert [] == [name for name in COMMANDS if name not in shown]
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "render"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(command: str) -> None:
     """The example stands on a line of its own, as it is typed."""
     assert f"\n    pxenet {command} " in run(command, "--help").stdout
