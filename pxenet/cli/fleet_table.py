@@ -139,8 +139,8 @@ def summary(result: Result) -> Iterator[str]:
     ends = ", ".join(f"{count} {end}" for end, count in result.ends.items())
     yield f"{ends}; {result.elapsed_s:.1f} s, {size_text(result.bytes_read)} read, {result.retries} retries"
     traffic = result.traffic
-    losses = traffic.unsent + traffic.overflowed + traffic.lost
-    yield f"datagrams: {traffic.sent} sent, {traffic.received} received, {losses} known to be lost on this side"
+    losses = traffic.unsent + traffic.overflowed + traffic.lost + traffic.too_large
+    yield f"datagrams: {traffic.sent} sent, {traffic.received} received, {losses + traffic.corrupted} known to be lost"
     yield f"addresses given twice: {result.given_twice}; machines that were moved to another address: {result.moved}"
     yield from (f"  {words}" for words in result.given_twice_words)
     yield from (f"failed: {words} ({count})" for words, count in result.failures.items())

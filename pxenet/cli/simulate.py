@@ -1,4 +1,4 @@
-"""``pxenet simulate``: a fleet of simulated machines against a server, this project's or another's."""
+"""``pxenet simulate``: a fleet of simulated machines against a server, this project's or another's, or against a mere configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import trio
@@ -16,8 +18,11 @@ from rich.console import Console
 from rich.live import Live
 
 from pxenet.cli.fleet_table import FleetTable, summary
-from pxenet.cli.output import BAD_CONFIG, FAILED, OK, print_json
+from pxenet.cli.output import BAD_CONFIG, FAILED, OK, bad_config, print_json
+from pxenet.config import ConfigError, load
+from pxenet.rack.simulated import simulation
 from pxenet.sim.body import Stage
+from pxenet.sim.faults import Faults, parse_faults
 from pxenet.sim.figures import Result
 from pxenet.sim.fleet import FIRST_MAC, Fleet, Plan, PlanError, parse_mix, parse_power
 from pxenet.sim.sockets import Sockets, Target
@@ -25,10 +30,16 @@ from pxenet.wire.text import address_text, mac_text, parse_address, parse_mac
 
 _REFRESH_S = 0.25
 _LINE_S = 2.0
+_SLICE_S = 0.02
+"""Virtual seconds between two looks at whether the table is due."""
 
 
 def simulate(
-    target: Annotated[str, typer.Argument(metavar="HOST[:PORT]", help="The server, and its DHCP port (67).")],
+    target: Annotated[str, typer.Argument(metavar="[HOST[:PORT]]", help="The server, and its DHCP port (67).")] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead of a server: this configuration, in virtual time; sends nothing."),
+    ] = None,
     machines: Annotated[int, typer.Option(min=0, metavar="N", help="How many; 0: as many as the mix says.")] = 0,
     mix: Annotated[str, typer.Option(metavar="KIND=N,...", help="Firmware and its share.")] = "bios=4,uefi=3,http=1",
     power: Annotated[str, typer.Option(metavar="HOW", help="at-once, a rate (50/s), or groups (20x5s).")] = "at-once",
@@ -47,7 +58,11 @@ def simulate(
     first_mac: Annotated[
         str, typer.Option(metavar="MAC", help="Hardware addresses from here on, locally administered.")
     ] = mac_text(FIRST_MAC),
-    for_s: Annotated[float, typer.Option("--for", metavar="SECONDS", help="Stop after so long.")] = 600.0,
+    faults: Annotated[
+        str,
+        typer.Option(metavar="KIND=SHARE,...", help="With --config: loss, duplication, reordering, corruption; mtu."),
+    ] = "",
+    for_s: Annotated[float, typer.Option("--for", metavar="SECONDS", help="Stop after so long.")] = 3600.0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending on a real network.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
 ) -> None:
@@ -60,32 +75,77 @@ def simulate(
 
     \b
     Examples:
+      pxenet simulate --config rack.toml --machines 200 --faults loss=0.05
       pxenet simulate 127.0.0.1:6767 --tftp-port 6969 --relay 127.77.0.1
       pxenet simulate 10.0.0.1 --machines 200 --mix bios=1,uefi=1 --power 20x5s
     """
     try:
-        plan = Plan(parse_mix(mix), machines, parse_power(power), seed, parse_mac(first_mac), pace)
+        plan = Plan(parse_mix(mix), machines, parse_power(power), seed, parse_mac(first_mac), pace=pace)
         plan.macs()
+        weather = parse_faults(faults)
+        if bool(target) == (config is not None):
+            raise ValueError("name a server, or a configuration by --config")
+        if faults and config is None:
+            raise ValueError("faults are made in virtual time only: with --config")
+        if config is not None:
+            raise typer.Exit(_virtual(config, plan, weather, for_s, as_json))
         where = _target(target, relay, relay_port, proxy_port, tftp_port)
-    except (PlanError, ValueError, OSError) as error:
+        if not where.loopback and not yes and not _asked(where, plan):
+            raise typer.Exit(BAD_CONFIG)
+        raise typer.Exit(_real(where, plan, for_s, as_json))
+    except ConfigError as error:
+        raise typer.Exit(bad_config(error, as_json=as_json)) from error
+    except (PlanError, ValueError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(BAD_CONFIG) from error
-    if not where.loopback and not yes and not _asked(where, plan):
-        raise typer.Exit(BAD_CONFIG)
+
+
+def _real(where: Target, plan: Plan, for_s: float, as_json: bool) -> int:
+    """Over real sockets; the exit status. Raises ValueError when they cannot be had."""
     try:
         sockets = Sockets(where, plan.count)
     except OSError as error:
-        print(
-            f"cannot listen at {address_text(where.relay)}: {error}; name an address of this machine by --relay",
-            file=sys.stderr,
-        )
-        raise typer.Exit(BAD_CONFIG) from error
+        relay = address_text(where.relay)
+        raise ValueError(f"cannot listen at {relay}: {error}; name an address of this machine by --relay") from error
     with closing(sockets):
         fleet = Fleet(plan, relay_of=lambda index: sockets.relay)
         stopped_at = trio.run(_watched, sockets, fleet, for_s, as_json)
     result = fleet.result(stopped_at, sockets.traffic)
-    _tell(result, fleet, where, as_json)
-    raise typer.Exit(OK if result.all_well else FAILED)
+    _tell(result, as_json)
+    if not as_json and all(Stage.LEASE not in machine.reached for machine in fleet.machines):
+        print(
+            f"No machine was given an address. Is a DHCP server listening at {address_text(where.address)}:{where.dhcp_port}? "
+            f"It gives addresses only for networks it knows: {address_text(where.relay)} (--relay) must lie in one of them."
+        )
+    return OK if result.all_well else FAILED
+
+
+def _virtual(config: Path, plan: Plan, faults: Faults, for_s: float, as_json: bool) -> int:
+    """Against a configuration, in virtual time; the exit status. Raises ConfigError or PlanError."""
+    settings = load(config)
+    known = tuple(host.mac for host in settings.hosts if host.mac is not None)
+    run = simulation(settings, replace(plan, known=known), faults=faults)
+    link, fleet = run.link, run.fleet
+    table = FleetTable(fleet, link.now)
+    console = Console(stderr=True)
+    ends_at = link.now + for_s
+    link.start()
+    live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
+    with live or nullcontext():
+        shown_at = 0.0
+        try:
+            while link.pending and link.now < ends_at:
+                link.go_on(min(link.now + _SLICE_S, ends_at))
+                if live is not None and time.monotonic() - shown_at >= _REFRESH_S:
+                    live.update(table.table(link.now), refresh=True)
+                    shown_at = time.monotonic()
+        except KeyboardInterrupt:
+            pass  # what there is by now is told all the same
+        if live is not None:
+            live.update(table.table(link.now), refresh=True)
+    result = run.result()
+    _tell(result, as_json)
+    return OK if result.all_well else FAILED
 
 
 def _target(text: str, relay: str, relay_port: int, proxy_port: int, tftp_port: int) -> Target:
@@ -165,14 +225,8 @@ async def _every(seconds: float, act: Callable[[float], None]) -> None:
         act(time.monotonic())
 
 
-def _tell(result: Result, fleet: Fleet, where: Target, as_json: bool) -> None:
+def _tell(result: Result, as_json: bool) -> None:
     if as_json:
         print_json(result.record())
-        return
-    print("\n".join(summary(result)))
-    unheard = all(Stage.LEASE not in machine.reached for machine in fleet.machines)
-    if unheard:
-        print(
-            f"No machine was given an address. Is a DHCP server listening at {address_text(where.address)}:{where.dhcp_port}? "
-            f"It gives addresses only for networks it knows: {address_text(where.relay)} (--relay) must lie in one of them."
-        )
+    else:
+        print("\n".join(summary(result)))

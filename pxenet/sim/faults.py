@@ -6,6 +6,7 @@ Knows payloads as bytes only. A fault is decided per datagram and direction.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,6 +37,25 @@ class Faults:
 
 
 CALM = Faults()
+
+_SHARES = ("loss", "duplication", "reordering", "corruption")
+_SHARE = re.compile(r"[0-9]*\.?[0-9]+")
+
+
+def parse_faults(text: str) -> Faults:
+    """``loss=0.05,duplication=0.05,mtu=1400``; "" for none. Raises ValueError, saying what would be right."""
+    shares = dict.fromkeys(_SHARES, 0.0)
+    mtu = CALM.mtu
+    for part in filter(None, text.replace(" ", "").split(",")):
+        name, _, value = part.partition("=")
+        if name == "mtu" and value.isascii() and value.isdecimal():
+            mtu = int(value)
+        elif name in shares and _SHARE.fullmatch(value) and float(value) <= 1:
+            shares[name] = float(value)
+        else:
+            right = ", ".join(f"{known}=0.05" for known in _SHARES)
+            raise ValueError(f"{part} is no fault; write {right} or mtu=1400")
+    return Faults(shares["loss"], shares["duplication"], shares["reordering"], shares["corruption"], mtu=mtu)
 
 
 class Weather:

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice, pairwise
+from itertools import chain, cycle, islice, pairwise
 
 from pxenet.sim.body import FINAL, Relay, Stage
 from pxenet.sim.figures import Histogram, Result, Traffic
@@ -108,6 +108,8 @@ class Plan:
     power: Power = AT_ONCE
     seed: int = 0
     first_mac: bytes = FIRST_MAC
+    known: tuple[bytes, ...] = ()
+    """Hardware addresses of the first machines; ``first_mac`` is that of the next."""
     pace: float = 1.0
     """Of the times that machines spend on themselves (self-test, kernel start); 0: none."""
 
@@ -132,10 +134,12 @@ class Plan:
         if len(self.first_mac) != 6 or self.first_mac[0] & 3 != 2:
             right = f"its first byte must be even and have the bit 0x02, as in {mac_text(FIRST_MAC)}"
             raise PlanError(f"{mac_text(self.first_mac)} is no locally administered address; {right}")
+        known = self.known[: self.count]
+        count = self.count - len(known)
         first = int.from_bytes(self.first_mac, "big")
-        if (first + self.count - 1) >> 40 != first >> 40:
-            raise PlanError(f"there are no {self.count} addresses from {mac_text(self.first_mac)} on; begin lower")
-        return (number.to_bytes(6, "big") for number in range(first, first + self.count))
+        if (first + count) >> 40 != first >> 40:
+            raise PlanError(f"there are no {count} addresses from {mac_text(self.first_mac)} on; begin lower")
+        return chain(known, (number.to_bytes(6, "big") for number in range(first, first + count)))
 
 
 # -- the fleet ----------------------------------------------------------------------------------------------------------------------

@@ -136,14 +136,18 @@ class Link:
     def run(self, for_s: float = NEVER) -> None:
         """Switch the machines on; until each has come to its end, or for so long at most."""
         until = self.now + for_s
+        self.start()
+        self.go_on(until)
+
+    def start(self) -> None:
+        """Have the machines switched on as planned, from now on; ``go_on`` does it."""
         for index, after in enumerate(self.fleet.times()):
             self.switch_on(index, self.now + after)
-        self.go_on(until)
 
     def go_on(self, until: float = NEVER, *, idle: bool = False) -> None:
         """Until that time, or until each machine has come to its end and none will be switched on; ``idle``: also beyond."""
-        heap, fleet = self._heap, self.fleet
-        while heap and (idle or self._buttons or not fleet.done):
+        heap = self._heap
+        while heap and (idle or self.pending):
             at, _, act, arguments = heap[0]
             if at > until:
                 self.now = until
@@ -152,6 +156,11 @@ class Link:
             if at > self.now:
                 self.now = at
             act(*arguments)
+
+    @property
+    def pending(self) -> bool:
+        """A machine is under way, or is to be switched on."""
+        return bool(self._buttons) or not self.fleet.done
 
     def __len__(self) -> int:
         """How much is on its way, or waits for its time."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxenet.sim.faults import HEADERS_BYTES, Faults, Weather
+from pxenet.sim.faults import HEADERS_BYTES, Faults, Weather, parse_faults
 from pxenet.sim.figures import Figures, Histogram
 from pxenet.sim.ledger import Ledger
 from pxenet.wire.dhcp import Message, serialize
@@ -92,6 +92,26 @@ def test_faults_happen_as_often_as_asked(faults: Faults, counter: str) -> None:
     gone = happened if counter in ("lost", "corrupted") else -happened if counter == "duplicated" else 0
     assert 4000 - gone == len(arrived)
     assert {b"payload"} == {payload for _, payload in arrived}
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("", Faults()),
+        ("loss=0.05", Faults(loss=0.05)),
+        ("loss=.05, duplication=1,reordering=0.5,corruption=0,mtu=1400", Faults(0.05, 1, 0.5, 0, mtu=1400)),
+    ],
+)
+def test_faults_as_they_are_written(text: str, faults: Faults) -> None:
+    """What is not named does not happen."""
+    assert faults == parse_faults(text)
+
+
+@pytest.mark.parametrize("text", ["loss", "loss=", "loss=2", "loss=-1", "loss=nan", "gain=0.1", "mtu=x", "mtu=1e3"])
+def test_no_faults(text: str) -> None:
+    """The message says what would be right."""
+    with pytest.raises(ValueError, match=r"write loss=0\.05, .* or mtu=1400"):
+        parse_faults(text)
 
 
 def test_damage_is_delivered_where_asked() -> None:
