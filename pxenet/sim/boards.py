@@ -21,6 +21,8 @@ U_BOOT_TIMERS = Timers((0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 28.0), 0.0, 1)
 """bootp.c: 250 ms, doubled each time, until about a minute has passed."""
 U_BOOT_READER = Reader(tftp.U_BOOT)
 BOARD = "default-arm-armv8-board"
+RASPBERRY_TEXT = b"Raspberry Pi Boot"
+RASPBERRY_4_TIMERS = Timers((5.0,) * 5, 0.0, 1)
 RASPBERRY_TRIES, RASPBERRY_WAIT_S = 5, 5.0
 
 
@@ -83,27 +85,51 @@ def _u_boot_read(body: Body, server: int, prefix: str, name: str) -> Steps[None]
 
 
 def raspberry(body: Body, voice: Voice) -> Steps[Outcome]:
-    """The 3B's ROM: an OFFER whose option 43 names it is enough, a REQUEST never follows; then its firmware files."""
+    """The 3B's ROM: an OFFER whose option 43 names it is enough, a REQUEST never follows; then bootcode.bin and the rest."""
     offer = yield from _raspberry_offer(body, voice)
     body.address = offer.message.yiaddr
     body.enter(Stage.LEASE)
-    server = offer.message.siaddr
-    if not server:
-        raise BootError("Raspberry Pi: the answer has no siaddr")
-    body.enter(Stage.LOADER)
+    server = _raspberry_server(offer)
     yield from tftp.read(body, tftp.RASPBERRY, server, "bootcode.bin")
     yield from tftp.exists(body, tftp.RASPBERRY, server, "bootsig.bin")
+    return (yield from _raspberry_files(body, server, ("start.elf",), ("fixup.dat",)))
+
+
+def raspberry_4(body: Body, voice: Voice) -> Steps[Outcome]:
+    """The 4's EEPROM: ordinary DHCP, whose answer has to name it all the same; no bootcode.bin."""
+    ack = yield from acquire(body, voice, RASPBERRY_4_TIMERS)
+    body.enter(Stage.LEASE)
+    if RASPBERRY_TEXT not in ack.raw(OptionCode.VENDOR_SPECIFIC):
+        raise BootError("Raspberry Pi 4: option 43 of the answer does not say Raspberry Pi Boot")
+    return (yield from _raspberry_files(body, _raspberry_server(ack), ("start4.elf", "start.elf"), ("fixup4.dat",)))
+
+
+def _raspberry_server(reply: Reply) -> int:
+    if not reply.message.siaddr:
+        raise BootError("Raspberry Pi: the answer has no siaddr")
+    return reply.message.siaddr
+
+
+def _raspberry_files(body: Body, server: int, firmware: tuple[str, ...], more: tuple[str, ...]) -> Steps[Outcome]:
+    """Below the serial number's directory when the firmware is there, else at the top."""
+    body.enter(Stage.LOADER)
+    reader = Reader(tftp.RASPBERRY)
     serial = (body.serial or body.mac[-4:].hex())[:8]
-    prefix = f"{serial}/" if (yield from tftp.exists(body, tftp.RASPBERRY, server, f"{serial}/start.elf")) else ""
-    for name in ("config.txt", "start.elf", "fixup.dat", "cmdline.txt"):
-        data = yield from try_file(body, Reader(tftp.RASPBERRY), server, prefix + name)
-        if name == "start.elf" and data is None:
-            raise BootError("Raspberry Pi: start.elf is missing")
-        if name == "cmdline.txt":
-            args = (data or b"").decode("utf-8", "replace").strip()
+    for path in [f"{directory}{name}" for directory in (f"{serial}/", "") for name in firmware]:
+        if (yield from tftp.exists(body, tftp.RASPBERRY, server, path)):
+            break
+    else:
+        raise BootError(f"Raspberry Pi: {firmware[0]} is missing")
+    prefix = path.rpartition("/")[0]
+    prefix = f"{prefix}/" if prefix else ""
+    yield from try_file(body, reader, server, f"{prefix}config.txt")
+    yield from tftp.read(body, tftp.RASPBERRY, server, path)
+    for name in more:
+        yield from try_file(body, reader, server, prefix + name)
+    args = (yield from try_file(body, reader, server, f"{prefix}cmdline.txt")) or b""
     body.enter(Stage.KERNEL)
     yield from tftp.read(body, tftp.RASPBERRY, server, f"{prefix}kernel8.img")
-    return Kernel(args, "kernel8.img")
+    return Kernel(args.decode("utf-8", "replace").strip(), "kernel8.img")
 
 
 def _raspberry_offer(body: Body, voice: Voice) -> Steps[Reply]:
@@ -115,7 +141,7 @@ def _raspberry_offer(body: Body, voice: Voice) -> Steps[Reply]:
         while body.now < until:
             reply = hear(body, exchange, (yield until))
             if reply is not None and reply.type == MessageType.OFFER and reply.message.yiaddr:
-                if b"Raspberry Pi Boot" in reply.raw(OptionCode.VENDOR_SPECIFIC):
+                if RASPBERRY_TEXT in reply.raw(OptionCode.VENDOR_SPECIFIC):
                     return reply
                 body.note("an offer without its text in option 43")
     raise BootError("Raspberry Pi: no offer whose option 43 says Raspberry Pi Boot")

@@ -99,6 +99,7 @@ def compose(
         Fill.CLIENT_ID: b"\1" + body.mac,
         Fill.MACHINE_ID: b"\0" + body.uuid,
         Fill.SERVER_ID: exchange.server.to_bytes(4, "big"),
+        Fill.RASPBERRY_ID: b"\0RPi4\x00\xc0\x31\x12" + body.mac[-4:] + body.mac[-4:],
         Fill.REQUESTED: exchange.requested.to_bytes(4, "big"),
     }
     return Message(

@@ -7,11 +7,11 @@ chosen by class. Replies are judged as strictly as the driver does: one option o
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from pxenet.sim import http, tftp
 from pxenet.sim.body import Body, BootError, Stage, Steps, pause
 from pxenet.sim.dhcp import BINL_PORT, Exchange, Loads, Reply, begin, compose, hear, say, say_to, take_lease
+from pxenet.sim.url import split
 from pxenet.sim.voices import Voice
 from pxenet.wire.dhcp import LARGEST_BYTES
 from pxenet.wire.iana import MessageType, OptionCode
@@ -279,7 +279,7 @@ def http_boot(body: Body, voice: Voice, settles_s: float) -> Steps[Found]:
     if not named:
         raise BootError("no offer of class HTTPClient: nothing to boot by HTTP")
     url = file_of(named[0])
-    parts = urlsplit(url)
+    parts = split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BootError(f"the boot file of the HTTPClient offer is no URL: {url!r}")
     if not parts.hostname.replace(".", "").isdigit() and not ack.raw(OptionCode.DNS):

@@ -24,6 +24,7 @@ from pxenet.sim.voices import (
     IPXE_BIOS_E1000,
     IPXE_EFI,
     RASPBERRY,
+    RASPBERRY_4,
     U_BOOT,
     Voice,
 )
@@ -39,7 +40,7 @@ class Personality:
     name: str
     title: str
     firmware: str
-    """Which behaviour: ``ipxe``, ``edk2-pxe``, ``edk2-http``, ``u-boot``, ``raspberry``."""
+    """Which behaviour: ``ipxe``, ``edk2-pxe``, ``edk2-http``, ``u-boot``, ``raspberry``, ``raspberry-4``."""
     voice: Voice
     ipxe: Voice
     """How an iPXE speaks that is loaded into it."""
@@ -79,6 +80,9 @@ _ALL = (
     Personality("u-boot", "U-Boot, ARM64", "u-boot", U_BOOT, IPXE_ARM64, arch="aa64", post_s=2.0),
     # raspberrypi documentation
     Personality("raspberry", "Raspberry Pi boot ROM", "raspberry", RASPBERRY, IPXE_ARM64, arch="aa64", post_s=2.0),
+    Personality(
+        "raspberry-4", "Raspberry Pi 4 EEPROM", "raspberry-4", RASPBERRY_4, IPXE_ARM64, arch="aa64", post_s=2.0
+    ),
 )
 
 PERSONALITIES: Mapping[str, Personality] = MappingProxyType({one.name: one for one in _ALL})
@@ -108,6 +112,8 @@ def _firmware(body: Body, personality: Personality) -> Steps[Outcome]:
         start = yield from edk2.http_boot(body, personality.voice, personality.settles_s)
     elif personality.firmware == "u-boot":
         return (yield from boards.u_boot(body, personality.voice))
+    elif personality.firmware == "raspberry-4":
+        return (yield from boards.raspberry_4(body, personality.voice))
     else:
         return (yield from boards.raspberry(body, personality.voice))
     loads, ack, proxy = start

@@ -179,14 +179,14 @@ class _Grub:
 
     def _menu(self) -> Steps[None]:
         timeout = self.variables.get("timeout", "")
-        if not timeout.isdigit():
+        if not timeout.isdecimal():
             raise BootError("GRUB waits in its menu for somebody who presses a key: no timeout")
         yield from pause(self.body, int(timeout))
         wanted = self.variables.get("default", "0")
         entries = self.entries
         chosen = next((entry for entry in entries if wanted in (entry.id, entry.title)), None)
         if chosen is None:
-            chosen = entries[int(wanted)] if wanted.isdigit() and int(wanted) < len(entries) else entries[0]
+            chosen = entries[int(wanted)] if wanted.isdecimal() and int(wanted) < len(entries) else entries[0]
         yield from self._all(chosen.body)
         if self.outcome is None and (self.loaded.kernel or self.loaded.chain):
             self._boot()
@@ -260,7 +260,7 @@ class _Grub:
             text = yield from self._try(arguments[0])
             return text is not None and (yield from self._script(text))
         if name == "sleep":
-            yield from pause(self.body, float(next((word for word in arguments if word.isdigit()), "0")))
+            yield from pause(self.body, float(next((word for word in arguments if word.isdecimal()), "0")))
             return True
         return self._simple(name, arguments)
 
@@ -346,7 +346,7 @@ def _test(words: list[str]) -> bool:
         case [first, "!=", second]:
             return first != second
         case [first, "-eq" | "-ne" | "-lt" | "-gt" | "-le" | "-ge" as how, second] if (
-            first.isdigit() and second.isdigit()
+            first.isdecimal() and second.isdecimal()
         ):
             a, b = int(first), int(second)
             return {"-eq": a == b, "-ne": a != b, "-lt": a < b, "-gt": a > b, "-le": a <= b, "-ge": a >= b}[how]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
 
 from pxenet.sim.body import Body, BootError, HttpFetch, HttpReply, Steps
+from pxenet.sim.url import join, split
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -79,7 +79,7 @@ def request(
     agent: Agent, url: str, method: str = "GET", more: Headers = (), *, keep: bool = False, body: bytes = b""
 ) -> HttpFetch:
     """The request as this client makes it."""
-    parts = urlsplit(url)
+    parts = split(url)
     names = {HOST: parts.netloc.rpartition("@")[2], HOST_WITHOUT_PORT: parts.hostname or ""}
     headers = tuple((name, names.get(value, value)) for name, value in agent.headers)
     if body:
@@ -96,7 +96,7 @@ def get(
         target = reply.header("Location")
         if reply.status not in (301, 302, 303, 307, 308) or not target or not agent.follows:
             return reply
-        url = urljoin(url, target)
+        url = join(url, target)
     raise BootError(f"{agent.name}: too many redirects from {url}")
 
 

@@ -11,13 +11,13 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
 
 from pxenet.sim import http
 from pxenet.sim.body import Body, BootError, HttpReply, Stage, Steps, work
 from pxenet.sim.http import Agent, Headers
 from pxenet.sim.lease import acquire
 from pxenet.sim.programs import Kernel
+from pxenet.sim.url import join, split
 from pxenet.sim.voices import ANACONDA, DEBIAN, UDHCPC, Voice
 from pxenet.wire.text import mac_text
 
@@ -109,8 +109,8 @@ def run(body: Body, kernel: Kernel, system: System | None = None) -> Steps[None]
 def _answer(body: Body, system: System, arguments: Arguments, url: str) -> Steps[str]:
     if not url.startswith("http"):
         raise BootError(f"{system.name}: the answer file {url} is not on HTTP, and nothing else is simulated")
-    if not urlsplit(url).path.strip("/") and system.kickstart:
-        url = urljoin(url, "/ks.cfg")  # facts: a path left out means /ks.cfg
+    if not split(url).path.strip("/") and system.kickstart:
+        url = join(url, "/ks.cfg")  # facts: a path left out means /ks.cfg
     more = _DRACUT_HEADERS if system is ANACONDA_SYSTEM else ()
     if system.kickstart and arguments.flag("inst.ks.sendmac", "kssendmac"):
         more = (*more, ("X-RHN-Provisioning-MAC-0", f"eth0 {mac_text(body.mac)}"))

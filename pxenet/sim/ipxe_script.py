@@ -7,15 +7,14 @@ A script ends when a command without ``||`` fails; labels are looked for from th
 from __future__ import annotations
 
 import itertools
-import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
 
 from pxenet.sim import http, tftp
 from pxenet.sim.body import Body, BootError, RebootError, Stage, Steps, pause
 from pxenet.sim.ipxe_dhcp import Network, boot_menu, configure
 from pxenet.sim.programs import Disk, Kernel, Outcome, Reader, Start, kind_of, open_url, tftp_url
+from pxenet.sim.url import join, split
 from pxenet.sim.voices import Voice
 from pxenet.wire.iana import OptionCode
 from pxenet.wire.pxe import IpxeFeature
@@ -24,6 +23,7 @@ from pxenet.wire.text import address_text, mac_dashes, mac_text, uuid_text
 READER = Reader(tftp.IPXE, http.IPXE)
 MAX_COMMANDS = 5000
 """A script that goes round in circles without waiting is a failure."""
+MAX_EXPANSIONS = 200
 
 Run = Callable[[Body, Start], Steps[Outcome]]
 
@@ -60,7 +60,7 @@ def _image(body: Body, start: Start, network: Network, url: str, image: bytes) -
     if image.startswith((b"#!ipxe", b"#!gpxe")):
         body.enter(Stage.CONFIG)
         return (yield from _Script(body, start, network, url, image.decode("utf-8", "replace")).run())
-    parts = urlsplit(url)
+    parts = split(url)
     start.name = parts.path.lstrip("/")
     start.url = url if parts.scheme.startswith("http") else ""
     if kind_of(start.name) == "ipxe":
@@ -71,16 +71,24 @@ def _image(body: Body, start: Start, network: Network, url: str, image: bytes) -
 
 
 def expand(text: str, get: Callable[[str], str]) -> str:
-    """``${setting}`` replaced by its value, innermost first."""
-    while True:
-        end = text.find("}")
-        at = text.rfind("${", 0, end) if end >= 0 else -1
-        while end >= 0 and at < 0:
-            end = text.find("}", end + 1)
-            at = text.rfind("${", 0, end) if end >= 0 else -1
+    """``${setting}`` replaced by its value, innermost first. BootError: settings that name one another for ever."""
+    for _ in range(MAX_EXPANSIONS):
+        at, end = _innermost(text)
         if at < 0:
             return text
         text = text[:at] + get(text[at + 2 : end]) + text[end + 1 :]
+    raise BootError(f"iPXE: settings that name one another for ever: {text[:60]}…")
+
+
+def _innermost(text: str) -> tuple[int, int]:
+    """Where the first ``${`` that holds no other begins and ends; (-1, -1): there is none."""
+    end = text.find("}")
+    while end >= 0:
+        at = text.rfind("${", 0, end)
+        if at >= 0:
+            return at, end
+        end = text.find("}", end + 1)
+    return -1, -1
 
 
 class _Settings:
@@ -254,8 +262,7 @@ class _Script:
     # -- commands that take time -------------------------------------------------------------------------------------------------
 
     def _get(self, uri: str, keep: bool = False) -> Steps[tuple[str, bytes]]:
-        url = urljoin(_joinable(self.url), uri) if "://" not in uri else uri
-        url = _unjoinable(url)
+        url = join(self.url, uri)
         features = dict(self.start.ipxe.discover).get(OptionCode.IPXE)
         if url.startswith("http") and isinstance(features, bytes) and bytes((IpxeFeature.HTTP, 1, 1)) not in features:
             raise BootError(f"{url}: this iPXE has no HTTP (http://ipxe.org/3c092083)")
@@ -282,7 +289,7 @@ class _Script:
         if plain:
             self.body.enter(Stage.CONFIG)
             url, image = yield from self._get(plain[0], keep=True)
-            if kind_of(urlsplit(url).path) or image.startswith((b"#!ipxe", b"#!gpxe")):
+            if kind_of(split(url).path) or image.startswith((b"#!ipxe", b"#!gpxe")):
                 self.start.depth += 1
                 if self.start.depth > 16:
                     raise RebootError(f"iPXE scripts chain one another for ever: {url}")
@@ -299,7 +306,7 @@ class _Script:
         if not loaded.kernel:
             self.why = "nothing to boot: no image is loaded"
             return False
-        if loaded.image.startswith((b"#!ipxe", b"#!gpxe")) or kind_of(urlsplit(loaded.kernel).path):
+        if loaded.image.startswith((b"#!ipxe", b"#!gpxe")) or kind_of(split(loaded.kernel).path):
             self.outcome = yield from _image(self.body, self.start, self.network, loaded.kernel, loaded.image)
             return True
         self.outcome = Kernel(loaded.args, loaded.kernel, tuple(loaded.initrds))
@@ -314,7 +321,7 @@ class _Script:
         return True
 
     def sleep(self, words: list[str]) -> Steps[bool]:
-        yield from pause(self.body, float(words[0]) if words and words[0].isdigit() else 0.0)
+        yield from pause(self.body, float(words[0]) if words and words[0].isdecimal() else 0.0)
         return True
 
     def choose(self, words: list[str]) -> Steps[bool]:
@@ -323,7 +330,7 @@ class _Script:
         for option, value in itertools.pairwise(words):
             if option in ("--default", "-d"):
                 default = value
-            elif option in ("--timeout", "-t") and value.isdigit():
+            elif option in ("--timeout", "-t") and value.isdecimal():
                 timeout_ms = int(value)
         if not timeout_ms:
             raise BootError("iPXE waits in a menu for somebody who presses a key: no --timeout")
@@ -372,17 +379,3 @@ def _commands(line: str) -> list[tuple[list[str], str]]:
         else:
             words.append(word)
     return [*found, (words, ";")]
-
-
-def _joinable(url: str) -> str:
-    """``urljoin`` knows relative names for http only."""
-    return url.replace("tftp://", "http://tftp.", 1) if url.startswith("tftp://") else url
-
-
-def _unjoinable(url: str) -> str:
-    return url.replace("http://tftp.", "tftp://", 1) if url.startswith("http://tftp.") else url
-
-
-def base_name(url: str) -> str:
-    """The last part of an URL's path."""
-    return posixpath.basename(urlsplit(url).path)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pxenet.sim import http, tftp
 from pxenet.sim.body import Body, BootError, Steps
 from pxenet.sim.dhcp import Loads, Reply
 from pxenet.sim.http import Agent, Headers
 from pxenet.sim.tftp import Traits
+from pxenet.sim.url import split
 from pxenet.sim.voices import Voice
 from pxenet.wire.text import address_text, parse_address
 
@@ -82,7 +83,7 @@ class Reader:
 
 def open_url(body: Body, reader: Reader, url: str, *, keep: bool = False) -> Steps[bytes]:
     """Read ``tftp://`` or ``http://``. BootError when it cannot be had."""
-    parts = urlsplit(url)
+    parts = split(url)
     if parts.scheme == "tftp":
         name = unquote(parts.path.removeprefix("/"))
         return (yield from read_file(body, reader, host_address(parts.hostname or ""), name, keep=keep))
@@ -148,7 +149,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def kind_of(name: str) -> str:
     """Which program a file is, by its name, as a server would name it; ``signed`` suffixes and case do not matter; "" unknown."""
-    base = posixpath.basename(urlsplit(name).path if "://" in name else name).lower().removesuffix(".signed")
+    base = posixpath.basename(split(name).path if "://" in name else name).lower().removesuffix(".signed")
     for kind, names in _KINDS:
         if base in names:
             return kind

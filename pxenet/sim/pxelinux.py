@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from pxenet.sim import http, tftp
 from pxenet.sim.body import Body, BootError, RebootError, Stage, Steps, pause
-from pxenet.sim.programs import Disk, Kernel, Outcome, Reader, Start, open_url, read_file, try_file
+from pxenet.sim.programs import Disk, Kernel, Outcome, Reader, Start, host_address, open_url, read_file, try_file
 from pxenet.wire.iana import OptionCode
-from pxenet.wire.text import address_text, mac_dashes, parse_address, uuid_text_wire
+from pxenet.wire.text import address_text, mac_dashes, uuid_text_wire
 
 GIVES_UP_S = 300.0
 """Without a configuration it waits for a key this long, then resets (option 211 says otherwise)."""
@@ -194,7 +194,7 @@ class _Pxelinux:
         server, path = self.server, self.prefix + name
         if "::" in name:
             host, _, path = name.partition("::")
-            server = parse_address(host) if host else server
+            server = host_address(host) if host else server
         elif self.prefix.startswith("http") and self.reader.http is not None:
             return (yield from open_url(self.body, self.reader, path, keep=keep))
         return (yield from read_file(self.body, self.reader, server, path, keep=keep))

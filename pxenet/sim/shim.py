@@ -5,12 +5,11 @@ Facts: pxe.md §8. It knows ``siaddr`` and ``file`` of the header only; EDK2's d
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
-
 from pxenet.sim import http, tftp
 from pxenet.sim.body import Body, BootError, Stage, Steps
 from pxenet.sim.programs import Outcome, Reader, Start, try_file
 from pxenet.sim.tftp import TftpError
+from pxenet.sim.url import join
 
 OPTIONAL = ("revocations_sku.efi", "revocations_sbat.efi", "shim_certificate_0.efi")
 _READER = Reader(tftp.SHIM, http.SHIM)
@@ -43,8 +42,8 @@ def run(body: Body, start: Start) -> Steps[Outcome]:
 
 def _by_http(body: Body, start: Start, second: str) -> Steps[Outcome]:
     for name in OPTIONAL:
-        yield from http.get(body, http.SHIM, urljoin(start.url, name))
-    url = urljoin(start.url, second)
+        yield from http.get(body, http.SHIM, join(start.url, name))
+    url = join(start.url, second)
     http.whole(http.SHIM, url, (yield from http.get(body, http.SHIM, url)))
     start.name = start.url = url
     return (yield from start.run(body, start))

@@ -184,7 +184,10 @@ def _start(body: Body, traits: Traits, server: int, name: str, keep: int) -> _Tr
         raise BootError(f"no server to read {name} from: the answer names none (siaddr)")
     work = _Transfer(traits, name, server, source_port(body, traits), keep)
     body.file = name
-    request = Request(OpCode.RRQ, name, "octet", traits.options)
+    try:
+        request = Request(OpCode.RRQ, name, "octet", traits.options)
+    except WireError as error:
+        raise BootError(f"{traits.name} cannot ask for {name!r}: {error}") from error
     _say(body, work, request, TFTP_PORT)
     return work
 

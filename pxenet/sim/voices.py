@@ -21,6 +21,7 @@ class Fill(enum.Enum):
     MACHINE_ID = "the machine's UUID"
     SERVER_ID = "the chosen server"
     REQUESTED = "the chosen address"
+    RASPBERRY_ID = "RPi4, board revision, the low half of the address, serial number"
 
 
 Words = tuple[tuple[int, bytes | Fill], ...]
@@ -174,3 +175,12 @@ RASPBERRY = Voice(
     (),
     min_bytes=300,
 )  # fmt: skip
+
+# Raspberry Pi 4 EEPROM: ordinary DHCP, a machine id that begins with its fourcc (facts: pxe.md §7, DHCP_OPTION97).
+_RASPBERRY_4: Words = (
+    (O.PARAMETER_LIST, bytes((1, 3, 43, 60, 66, 67, 128, 129, 130, 131, 132, 133, 134, 135))), _arch(0),
+    (O.NIC, bytes((1, 2, 1))), (O.MACHINE_ID, Fill.RASPBERRY_ID), _boot_class("PXEClient", 0, "002001"),
+)  # fmt: skip
+RASPBERRY_4 = Voice(
+    "Raspberry Pi 4", (_TYPE, *_RASPBERRY_4), (_TYPE, *_RASPBERRY_4, _REQUESTED, _SERVER), min_bytes=300
+)

@@ -64,7 +64,7 @@ class World:
         self, text: str, make: Callable[[Body, Start, Network, str, str], Steps[Outcome]], arch: str = "bios"
     ) -> Outcome:
         """Run an iPXE script."""
-        told = ack()
+        told = ack(file="again${filename}")
         start = Start(arch, SERVER, "", told, None, IPXE_BIOS if arch == "bios" else IPXE_EFI, run_program)
         return self.finish(make(self.body, start, Network(told, None, None), "http://10.0.0.1/dir/boot.ipxe", text))
 

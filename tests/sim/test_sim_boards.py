@@ -65,7 +65,14 @@ def test_the_raspberry_pi_wants_its_text() -> None:
     assert ["dhcp 1"] * 5 == here.asked
 
 
-def test_a_raspberry_pi_at_the_rack(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("personality", "mac"),
+    [
+        ("raspberry", "b827eb000001"),
+        ("raspberry-4", "020000000001"),
+    ],  # a server knows the older one by its maker's address
+)
+def test_a_raspberry_pi_at_the_rack(personality: str, mac: str, tmp_path: Path) -> None:
     """The rack's offer is one that the ROM takes, and its files are served out of the root directory."""
     make_files(tmp_path)
     for name, data in PI_FILES.items():
@@ -80,8 +87,9 @@ def test_a_raspberry_pi_at_the_rack(tmp_path: Path) -> None:
     assert Stage.KERNEL in machine.reached, machine.trail
 
 
+@pytest.mark.xfail(strict=True, reason="boot texts name files ::path, which is a mark to PXELINUX and a name to U-Boot")
 def test_u_boot_at_the_rack(base: Path) -> None:
-    """It finds its configuration under its own name; the files' names there are PXELINUX's."""
+    """It finds its configuration, and the kernel and initrd that this names."""
     machine = Machine(PERSONALITIES["u-boot"], MAC, seed=1)
     Bench(RackScene(base, site(more=host_text("node", MAC))), machine).power_on()
-    assert Stage.KERNEL in machine.reached, machine.trail
+    assert Stage.INSTALLED is machine.stage, machine.trail

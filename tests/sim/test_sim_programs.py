@@ -262,8 +262,9 @@ def test_ipxe_scripts(text: str, outcome: Outcome) -> None:
         ("#!ipxe\nfrobnicate\n", "command not found"),
         ("#!ipxe\nshell\n", "waits for a person"),
         ("#!ipxe\nboot\n", "no image is loaded"),
+        ("#!ipxe\necho ${filename}\n", "for ever"),
     ],
-    ids=["missing", "end", "circle", "menu", "unknown", "shell", "nothing loaded"],
+    ids=["missing", "end", "circle", "menu", "unknown", "shell", "nothing loaded", "settings"],
 )
 def test_ipxe_scripts_that_boot_nothing(text: str, reason: str) -> None:
     """Told in words."""
