@@ -112,6 +112,7 @@ class Host:
 
     name: str
     mac: bytes | None = None
+    """Hardware address; of several the first one, under which the host's state is stored."""
     uuid: str | None = None
     """Canonical lower-case text; matched in both byte orders (facts: PC firmware swaps, U-Boot does not)."""
     serial: str | None = None
@@ -120,6 +121,13 @@ class Host:
     vars: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     loaders: Mapping[Platform, Loader] = field(default_factory=lambda: MappingProxyType({}))
     configured: bool = True
+    other_macs: tuple[bytes, ...] = ()
+    """Of the machine's other network cards, from any of which it may boot."""
+
+    @property
+    def macs(self) -> tuple[bytes, ...]:
+        """All its hardware addresses that the configuration names."""
+        return self.other_macs if self.mac is None else (self.mac, *self.other_macs)
 
     @property
     def key(self) -> str:

@@ -135,7 +135,10 @@ def _labels(data: Mapping[str, object]) -> Iterator[tuple[Key, str]]:
     ):
         for index, table in enumerate(_tables(raw)):
             for naming in ("name", "network", "mac", "uuid", "serial"):
-                if isinstance(label := table.get(naming), str):
+                label = table.get(naming)
+                if isinstance(label, list) and label:
+                    label = label[0]
+                if isinstance(label, str):
                     yield (*path, index), label
                     break
 

@@ -137,7 +137,8 @@ def _host(entry: Entry[HostKeys]) -> Host:
     keys = entry.keys
     return Host(
         name=keys.name or _made_name(keys),
-        mac=keys.mac,
+        mac=next(iter(keys.mac), None),
+        other_macs=keys.mac[1:],
         uuid=keys.uuid,
         serial=keys.serial,
         profile=keys.profile,
@@ -149,7 +150,7 @@ def _host(entry: Entry[HostKeys]) -> Host:
 
 def _made_name(keys: HostKeys) -> str:
     """A host name for a machine that was given none, from what identifies it."""
-    if keys.mac is not None:
-        return f"host-{keys.mac.hex()}"
+    if keys.mac:
+        return f"host-{keys.mac[0].hex()}"
     identity = keys.uuid or keys.serial or ""
     return "host-" + re.sub(r"[^A-Za-z0-9]+", "-", identity).strip("-").lower()

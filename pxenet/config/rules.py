@@ -153,15 +153,15 @@ def hosts_apart(draft: Draft) -> None:
             value = getattr(entry.keys, field)
             if isinstance(value, str) and field == "name":
                 value = value.lower()
-            if value is None:
-                continue
-            if value in seen:
-                draft.report(
-                    (*entry.key, field),
-                    f"is that of {_where(draft, seen[value])} too",
-                    f"give each host its own {field}",
-                )
-            seen.setdefault(value, entry.key)
+            for one in value if isinstance(value, tuple) else (value,):
+                if one in seen:
+                    draft.report(
+                        (*entry.key, field),
+                        f"is that of {_where(draft, seen[one])} too",
+                        f"give each host its own {field}",
+                    )
+                if one is not None:
+                    seen.setdefault(one, entry.key)
 
 
 def hosts_profiles(draft: Draft) -> None:

@@ -31,7 +31,7 @@ Texts = Annotated[list[str], BeforeValidator(values.as_list)]
 PathText = Annotated[str, BeforeValidator(values.path)]
 PathTexts = Annotated[list[PathText], BeforeValidator(values.as_list)]
 Duration = Annotated[float, BeforeValidator(values.duration)]
-Mac = Annotated[bytes, BeforeValidator(values.mac)]
+Macs = Annotated[tuple[bytes, ...], BeforeValidator(values.macs)]
 Uuid = Annotated[str, BeforeValidator(values.machine_uuid)]
 Url = Annotated[str, BeforeValidator(values.url)]
 Name = Annotated[str, BeforeValidator(values.name)]
@@ -252,8 +252,11 @@ class ProfileKeys(Section):
 class HostKeys(Section):
     """A machine. Repeat it for each. One of mac, uuid and serial is needed."""
 
-    mac: Mac | None = Field(
-        default=None, description="Hardware address of the network card it boots from.", examples=["52:54:00:12:34:56"]
+    mac: Macs = Field(
+        default_factory=tuple,
+        description="Hardware address of the network card it boots from, or a list when it may boot from several. Its state is kept "
+        "under the first: add others behind it. Its address goes to the card that boots.",
+        examples=["52:54:00:12:34:56"],
     )
     uuid: Uuid | None = Field(
         default=None, description="SMBIOS UUID.", examples=["4c4c4544-0042-3510-8058-c7c04f4a4e32"]

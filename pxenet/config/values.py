@@ -126,6 +126,17 @@ def mac(value: object) -> bytes:
     return found
 
 
+def macs(value: object) -> tuple[bytes, ...]:
+    """One hardware address, or a list of them, none twice."""
+    items = value if isinstance(value, list) else [value]
+    found: list[bytes] = []
+    for item in items:
+        if (address := mac(item)) in found:
+            raise BadValueError(f"{shown(item)} is there twice", "name each network card once")
+        found.append(address)
+    return tuple(found)
+
+
 def machine_uuid(value: object) -> str:
     """A machine's UUID as canonical lower-case text."""
     right = 'write it as "dmidecode -s system-uuid" prints it, e.g. "4c4c4544-0042-3510-8058-c7c04f4a4e32"'

@@ -36,7 +36,8 @@ class Census:
         keys += [record.key for record in rack.installs.records()]
         for key in dict.fromkeys([*keys, *seen]):
             host = rack.hosts.of_key(key)
-            if host is not None:
+            # What is stored under a hardware address from before it was known whose it is, is not another machine.
+            if host is not None and host.key == key:
                 yield self._host(host, seen.get(key), holding)
 
     def leases(self) -> Iterator[Row]:
@@ -94,7 +95,7 @@ class Census:
         record = self._rack.installs.record(host.key)
         plan = self._rack.plan(host)
         mac = host.mac or (seen.mac if seen is not None else b"")
-        address = holding.get(mac) or host.address
+        address = next((holding[one] for one in (*host.macs, mac) if one in holding), 0) or host.address
         state = record.state.value if record is not None else "new" if plan.action is Action.INSTALL else None
         return {
             "host": host.name,

@@ -30,7 +30,7 @@ class Hosts:
         """``unknown_profile``: what machines get that are not in the configuration; None for nothing."""
         self.configured = tuple(configured)
         self._unknown_profile = unknown_profile
-        self._by_mac = {host.mac: host for host in self.configured if host.mac is not None}
+        self._by_mac = {mac: host for host in self.configured for mac in host.macs}
         self._by_uuid = {host.uuid: host for host in self.configured if host.uuid is not None}
         self._by_serial = {host.serial: host for host in self.configured if host.serial is not None}
         self._by_key = {host.key: host for host in self.configured}

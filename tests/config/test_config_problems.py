@@ -166,6 +166,21 @@ FAULTS = [
         "of its own",
     ),
     ("[[host]]\nname = 'web01'\n", 1, "host[1] (web01)", "none of mac, uuid, serial", "mac ="),
+    (
+        HOST.replace('"52:54:00:00:00:01"', "['52:54:00:00:00:01', '52-54-00-00-00-01']"),
+        2,
+        "host[1] (web01).mac",
+        '"52-54-00-00-00-01" is there twice',
+        "each network card once",
+    ),
+    (
+        HOST + "[[host]]\nmac = ['52:54:00:00:00:02', '52:54:00:00:00:01']\n",
+        5,
+        "host[2] (52:54:00:00:00:02).mac",
+        "is that of host[1] (web01) in line 1 too",
+        "own mac",
+    ),
+    ("[[host]]\nmac = []\n", 1, "host[1]", "none of mac, uuid, serial", "mac ="),
     ("[[host]]\nmac = '52:54'\n", 2, "host[1] (52:54).mac", '"52:54" is not a hardware address', "52:54:00"),
     (
         "[[host]]\nmac = 'ff:ff:ff:ff:ff:ff'\n",

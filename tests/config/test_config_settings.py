@@ -102,6 +102,16 @@ def test_hardware_addresses(written: str) -> None:
     assert (bytes.fromhex("525400abcd01"), "host-525400abcd01") == (host.mac, host.name)
 
 
+def test_several_network_cards() -> None:
+    """The first hardware address is the host's key; all of them are its own."""
+    (host,) = from_text("[[host]]\nmac = ['52:54:00:00:00:02', '52:54:00:00:00:01']\n", NOWHERE).hosts
+    first, second = bytes.fromhex("525400000002"), bytes.fromhex("525400000001")
+    assert (first, (first, second), "52:54:00:00:00:02") == (host.mac, host.macs, host.key)
+    assert "host-525400000002" == host.name
+    (alone,) = from_text("[[host]]\nuuid = '4c4c4544-0042-3510-8058-c7c04f4a4e32'\n", NOWHERE).hosts
+    assert () == alone.macs
+
+
 def test_loaders_are_complete() -> None:
     """The chosen loader replaces one default; profiles and hosts hold only what they say themselves."""
     text = "[boot]\nloader.x64 = 'ipxe'\n[[host]]\nserial = 'A 1'\nloader.bios = 'lpxelinux'\n"

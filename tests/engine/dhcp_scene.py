@@ -136,7 +136,7 @@ class Scene:
         leases: Iterable[Lease] = (),
         interfaces: tuple[Interface, ...] = (ETH0,),
     ) -> None:
-        by_mac = {host.mac: host for host in hosts}
+        by_mac = {mac: host for host in hosts for mac in host.macs}
         self.server = DhcpServer(settings, interfaces, boot, lambda client: by_mac.get(client.mac), leases)
         self.verdict: Verdict | None = Verdict.DURABLE
         """What the store says of every commit at once; None: it has not answered yet (see :meth:`settle`)."""

@@ -225,6 +225,49 @@ def test_a_reserved_address_that_somebody_else_has(state: LeaseState, holder: st
     assert net.events().count("dhcp.reservation_held") == 1
 
 
+def test_a_reserved_address_goes_to_the_card_that_boots() -> None:
+    """A machine with two: its address moves with the boot, and is never leased to both. A system's other card gets its own."""
+    address, frame2 = A("10.0.0.10"), "frame 52:54:00:00:00:02"
+    net = Scene(hosts=[Host("web1", MAC1, address=address, other_macs=(MAC2,))])
+
+    def boot(mac: bytes, xid: int, now: float) -> list[str]:
+        choice: dict[int, object] = {OptionCode.REQUESTED_ADDRESS: address, OptionCode.SERVER_ID: SERVER}
+        heard = net.hear(scene.pxe(mac, xid=xid), now)
+        return heard + net.hear(scene.pxe(mac, kind=MessageType.REQUEST, options=choice, xid=xid), now)
+
+    gives = [
+        f"OFFER 10.0.0.10 to 10.0.0.10:68 {FRAME1}",
+        "write 10.0.0.10 bound",
+        f"ACK 10.0.0.10 to 10.0.0.10:68 {FRAME1}",
+    ]
+    assert gives == boot(MAC1, 1, 0)
+    # The system brings its other card up, too.
+    assert [f"OFFER 10.0.0.105 to 10.0.0.105:68 {frame2}"] == net.hear(discover(MAC2, xid=2), 100)
+    assert ["write 10.0.0.105 bound"] == net.hear(select(TWO, MAC2, xid=2), 100)[:1]
+    # The machine is made to boot from it.
+    moved = [line.replace(FRAME1, frame2) for line in gives] + ["write 10.0.0.105 released"]
+    assert moved == boot(MAC2, 3, 200)
+    held = [lease.mac for lease in net.server.leases() if lease.state is LeaseState.BOUND and lease.expires_at > 200]
+    assert [MAC2] == held
+    lease = net.server.who(address, 200)
+    assert lease is not None
+    assert lease.mac == MAC2
+    # What may still run on the first card has to let go.
+    assert [NAK] == net.hear(renew(address, MAC1), 300, unicast=True)
+    assert "dhcp.reservation_held" not in net.events()
+
+
+def test_a_card_does_not_take_what_is_on_its_way_to_its_sibling() -> None:
+    """Two cards ask at once: the second gets another address while the first one's lease is written."""
+    address = A("10.0.0.10")
+    net = Scene(hosts=[Host("web1", MAC1, address=address, other_macs=(MAC2,))])
+    net.verdict = None
+    choice: dict[int, object] = {OptionCode.REQUESTED_ADDRESS: address, OptionCode.SERVER_ID: SERVER}
+    net.hear(scene.pxe(MAC1, kind=MessageType.REQUEST, options=choice), 0)
+    assert ["OFFER 10.0.0.105 to 10.0.0.105:68 frame 52:54:00:00:00:02"] == net.hear(scene.pxe(MAC2), 0)
+    assert net.settle(Verdict.DURABLE, 0) == [f"ACK 10.0.0.10 to 10.0.0.10:68 {FRAME1}"]
+
+
 @pytest.mark.parametrize(
     ("leases", "requested", "offered"),
     [

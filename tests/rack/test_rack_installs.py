@@ -10,6 +10,8 @@ from rack_scene import RackScene, site
 
 from pxenet.boot.policy import Action
 from pxenet.model import InstallState, LeaseState
+from pxenet.rack.census import Census
+from pxenet.wire.dhcp import parse
 from pxenet.wire.iana import OptionCode
 
 S = InstallState
@@ -201,3 +203,20 @@ def test_the_time_is_corrected_in_the_middle(base: Path, step_s: float) -> None:
         clock[0] += later
         scene.keep(scene.rack.tick())
         assert [state] == [record.state for record in scene.store.installs()]
+
+
+def test_a_machine_with_two_network_cards(base: Path) -> None:
+    """It boots from its second one: the same host, token and state, and the address that is reserved for it."""
+    second = bytes.fromhex("52540077ff01")
+    more = MACHINE.replace(f'mac = "{MAC.hex(":")}"', f'mac = ["{MAC.hex(":")}", "{second.hex(":")}"]')
+    scene = RackScene(base, site(more=more))
+    assert ADDRESS == start_installer(scene, second)
+    assert S.BOOTED is scene.state("machine")
+    assert MAC.hex(":") == scene.host("machine").key
+    assert 200 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", ADDRESS).status
+    assert 200 == scene.get(f"/installed/{token(scene)}", ADDRESS).status
+    scene.now += 60
+    assert ADDRESS == parse(scene.exchange(MAC, BIOS).ack or b"").yiaddr
+    assert "localboot" in read(scene, f"pxelinux.cfg/01-{second.hex('-')}", ADDRESS).data.decode().lower()
+    assert [S.INSTALLED] == [record.state for record in scene.store.installs()]
+    assert 1 == len([row for row in Census(scene.rack, scene.store.leases).hosts() if row["host"] == "machine"])

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from pxenet.engine.dhcp.query import Query, Stage
 from pxenet.engine.dhcp.subnet import ServedSubnet
-from pxenet.model import Lease
+from pxenet.model import ClientKind, Lease, LeaseState
 
 
 class Finding(enum.Enum):
@@ -76,7 +76,7 @@ def judge(query: Query, stage: Stage, address: int, reserved: frozenset[int]) ->
     if served is None:
         return Finding.FOREIGN, None
     own = reservation(query)
-    if served.leases.leased_to(address, query.now) not in (None, query.identity):
+    if address != own and served.leases.leased_to(address, query.now) not in (None, query.identity):
         return Finding.TAKEN, served
     if address in reserved and address != own:
         return Finding.TAKEN, served
@@ -117,7 +117,7 @@ def reservation(query: Query) -> int | None:
         return None
     served, address = reserved
     held = served.leases.leased_to(address, query.now)
-    return address if held in (None, query.identity) else None
+    return address if held in (None, query.identity) or _left_behind(query, served, address) else None
 
 
 def held_reservation(query: Query) -> Lease | None:
@@ -129,7 +129,25 @@ def held_reservation(query: Query) -> Lease | None:
     held = served.leases.leased_to(address, query.now)
     if held is None or held == query.identity:
         return None
-    return served.leases.pending(held) or served.leases.lease_at(address)
+    lease = served.leases.pending(held) or served.leases.lease_at(address)
+    return None if lease is None or _is_sibling(query, lease) else lease
+
+
+def _left_behind(query: Query, served: ServedSubnet, address: int) -> bool:
+    """Whether the address is leased to another network card of the same machine, which is in its firmware again: the system or the
+    loader that had that lease runs no more. A system that brings up all its cards gets one address for each."""
+    lease = served.leases.live_at(address, query.now)
+    pending = served.leases.pending(served.leases.leased_to(address, query.now) or b"")
+    return (
+        lease is not None
+        and pending is None
+        and query.client.kind is not ClientKind.OTHER
+        and _is_sibling(query, lease)
+    )
+
+
+def _is_sibling(query: Query, lease: Lease) -> bool:
+    return lease.state is LeaseState.BOUND and query.host is not None and lease.mac in query.host.macs
 
 
 def _reserved(query: Query) -> tuple[ServedSubnet, int] | None:
