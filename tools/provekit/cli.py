@@ -6,6 +6,7 @@ import argparse
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from provekit.registry import PROOFS, CannotRunError, Options, Proof, Result
@@ -68,6 +69,10 @@ def _prove(proof: Proof, arguments: argparse.Namespace) -> int:
         except CannotRunError as error:
             print(f"prove: {proof.name}: {error}", file=sys.stderr)
             return 2
+        except Exception:  # noqa: BLE001 - the proofs after this one are worth running all the same
+            traceback.print_exc()
+            print(f" ! raised, with seed {arguments.seed}\n   REFUTED", flush=True)
+            return 1
     result.figure("seconds", round(time.monotonic() - began, 1))
     print(_table(result), flush=True)
     return 1 if result.faults else 0

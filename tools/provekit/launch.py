@@ -77,7 +77,7 @@ def make_place(directory: Path, chance: Random, state: Path | None = None, *, wi
         (directory / name).write_bytes(chance.randbytes(3000))
     (directory / "answer.cfg").write_text("# {{ host.name }} {{ urls.installed }}\n")
     state = state or directory / "state"
-    ports = _free_ports(chance)
+    ports = free_ports(chance)
     text = _CONFIG.format(state=state, network=NETWORK, pool=POOL, lease_s=LEASE_S, **ports)
     for number in range(HOSTS):
         text += f'[[host]]\nname = "m{number}"\nmac = "{host_mac(number).hex(":")}"\nprofile = "plain"\n'
@@ -87,7 +87,12 @@ def make_place(directory: Path, chance: Random, state: Path | None = None, *, wi
     return Place(directory, ports, state, tuple(host_mac(number).hex(":") for number in range(HOSTS)))
 
 
-def _free_ports(chance: Random) -> dict[str, int]:
+def placed(directory: Path, ports: dict[str, int]) -> Place:
+    """A directory whose configuration somebody else has written; the state is in ``state``."""
+    return Place(directory, ports, directory / "state", ())
+
+
+def free_ports(chance: Random) -> dict[str, int]:
     """Ports that nobody has, below those that the kernel gives to whoever asks for any."""
     found: dict[str, int] = {}
     for name in ("dhcp", "proxy", "tftp", "http"):

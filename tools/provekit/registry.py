@@ -1,4 +1,4 @@
-"""Which proofs there are. A new one is a file with ``run(options) -> Result`` and a line in :data:`PROOFS`."""
+"""Which proofs there are. A new one is a file in ``proofs`` with ``run(options) -> Result`` and a line in :data:`PROOFS`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Proof:
 
     def run(self, options: Options) -> Result:
         """Loads the proof's file and runs it."""
-        module = importlib.import_module(f"provekit.{self.name}")
+        module = importlib.import_module(f"provekit.proofs.{self.name}")
         result = module.run(options)
         assert isinstance(result, Result)
         return result
@@ -73,4 +73,7 @@ PROOFS = (
         10_000_000,
         40_000,
     ),
+    Proof("storm", "simulated machines over real sockets, ten times as many in virtual time", "machines", 1000, 60),
+    Proof("faults", "machines under loss, duplication, reordering and corruption: all installed", "machines", 200, 40),
+    Proof("soak", "hours of renewals, reboots and reinstalls in virtual time: memory flat", "virtual hours", 24, 2),
 )

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provekit.launch import PATIENCE_S, Place, Server, make_place
+from provekit.lease_storm import LeaseStorm
 from provekit.promises import Promises
 from provekit.registry import CannotRunError, Options, Result
-from provekit.storm import Storm
 from pxenet.store.sqlite import DATABASE, MARKER, open_sqlite
 
 _SIZE = "6m"
@@ -44,7 +44,7 @@ class _Scene:
     disk: Path
     place: Place
     server: Server
-    storm: Storm
+    storm: LeaseStorm
     promises: Promises
     scratch: Path
     faults: list[str] = field(default_factory=list)
@@ -99,8 +99,8 @@ def run(options: Options) -> Result:
     if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
         raise CannotRunError("no mount namespace can be made here: run it as root")
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); "
-        f"from provekit.disk import inside; inside({str(options.directory)!r}, {options.seed}, {options.count}, {options.short})"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+        f"from provekit.proofs.disk import inside; inside({str(options.directory)!r}, {options.seed}, {options.count}, {options.short})"
     )
     done = subprocess.run(
         ["setpriv", "--pdeathsig", "KILL", *command, sys.executable, "-c", code], stdout=subprocess.PIPE, check=False
@@ -122,7 +122,7 @@ def inside(directory: str, seed: int, count: int, short: bool) -> None:
     promises = Promises()
     server = Server(place)
     # so many machines that nearly each ACK is to one that had no lease before, and must be written
-    storm = Storm(place, promises, options.chance("storm"), machines=60_000, releases=False)
+    storm = LeaseStorm(place, promises, options.chance("storm"), machines=60_000, releases=False)
     try:
         if not server.ready():
             raise RuntimeError(server.said())

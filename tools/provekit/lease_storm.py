@@ -40,7 +40,7 @@ class Exchange:
     """The address that it has and asks for again; 0: any."""
 
 
-class Storm:
+class LeaseStorm:
     """Many machines. ``width``: exchanges at a time. What was promised goes to ``promises``."""
 
     def __init__(

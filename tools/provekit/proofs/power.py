@@ -16,10 +16,10 @@ from random import Random
 
 from provekit.image import Disk, write_image
 from provekit.launch import Place, Server, make_place
+from provekit.lease_storm import LeaseStorm
 from provekit.promises import Promises
 from provekit.registry import CannotRunError, Options, Result
 from provekit.reports import Reporter
-from provekit.storm import Storm
 from provekit.trace import Event, FlushEnds, Sent, read, strace
 from provekit.weaken import WEAK
 from pxenet.model import InstallState
@@ -94,7 +94,7 @@ def _record(options: Options, name: str, acks: int, script: str = "") -> Recorde
     place = make_place(directory, options.chance("place", name), with_store=False)
     server = Server(place, prefix=strace(directory / "trace"), script=script)
     promises = Promises()
-    storm = Storm(place, promises, options.chance("storm", name), machines=4000, width=128, releases=False)
+    storm = LeaseStorm(place, promises, options.chance("storm", name), machines=4000, width=128, releases=False)
     reporter = Reporter(place, promises, options.chance("reports", name))
     try:
         if not server.ready():

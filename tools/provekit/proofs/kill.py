@@ -9,10 +9,10 @@ import statistics
 import time
 
 from provekit.launch import Server, make_place
+from provekit.lease_storm import LeaseStorm
 from provekit.promises import Promises
 from provekit.registry import Options, Result
 from provekit.reports import Reporter
-from provekit.storm import Storm
 from pxenet.store.sqlite import open_sqlite
 
 MACHINES = 4000
@@ -26,7 +26,7 @@ def run(options: Options) -> Result:
     chance = options.chance("kill")
     place = make_place(options.directory, chance)
     promises = Promises()
-    storm = Storm(place, promises, options.chance("storm"), machines=MACHINES)
+    storm = LeaseStorm(place, promises, options.chance("storm"), machines=MACHINES)
     reporter = Reporter(place, promises, options.chance("reports"))
     result = Result()
     starts: list[float] = []
