@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pxenet.engine.surface import Progress
 from pxenet.events import Event
@@ -21,6 +21,9 @@ _NEW_BOOT_S = 60.0
 
 _SHOWN_S = 3.0
 """How long the rate of a file that was read at once stays to be seen."""
+
+_TELLING_BYTES = 65_536
+"""The time that a smaller file takes says nothing about the network."""
 
 # What an event makes of a machine: its stage, and how far that is. A stage is not taken back by one that is not as far: loaders
 # and installers ask for an address again in the middle of everything.
@@ -96,8 +99,10 @@ class _Machine:
     rate_until_at: float = 0.0
     ended_at: float | None = None
     retries: int = 0
-    under_way: dict[int, int] = field(default_factory=dict)
-    """Retransmissions of transfers that have not ended."""
+    reading: bool = False
+    """It had transfers under way at the last look."""
+    resent: int = 0
+    """Retransmissions of those."""
 
 
 class Board:
@@ -138,7 +143,8 @@ class Board:
             machine.file, machine.percent = path, None
             if isinstance(size, int) and isinstance(seconds, float) and seconds > 0:
                 machine.percent = 100
-                machine.rate, machine.rate_until_at = size / seconds, at + _SHOWN_S
+                if size >= _TELLING_BYTES:
+                    machine.rate, machine.rate_until_at = size / seconds, at + _SHOWN_S
         again = event.detail.get("retransmits")
         machine.retries += again if isinstance(again, int) else 0
 
@@ -168,7 +174,10 @@ class Board:
         for key, rate in rates.items():
             self._machines[key].rate, self._machines[key].rate_until_at = float(rate), at + _SHOWN_S
         for key, machine in self._machines.items():
-            machine.under_way = {0: again[key]} if key in again else {}
+            if machine.reading and key not in again:
+                machine.percent = None  # over, whether an event says so or (files of a repository) none does
+            machine.reading = key in again
+            machine.resent = again.get(key, 0)
         self.rate = total / passed if 0 < passed < _NEW_BOOT_S else 0.0
 
     def rows(self, now: float, limit: int) -> list[BoardRow]:
@@ -195,7 +204,7 @@ class Board:
             machine.percent,
             machine.rate if current else None,
             (machine.ended_at or now) - machine.began_at,
-            machine.retries + sum(machine.under_way.values()),
+            machine.retries + machine.resent,
         )
 
     def _machine(self, mac: bytes, address: int, name: str, at: float) -> _Machine:

@@ -89,11 +89,11 @@ def test_rate_and_percent() -> None:
         row.machine, row.stage, row.file, row.percent, row.rate, row.retries
     )  # fmt: skip
     assert 1600.0 == shown.rate
-    done = Event("tftp.done", MAC, ADDRESS, {"path": "vmlinuz", "size": 1000, "seconds": 0.5, "retransmits": 2})
+    done = Event("tftp.done", MAC, ADDRESS, {"path": "vmlinuz", "size": 1_000_000, "seconds": 0.5, "retransmits": 2})
     shown.told(done, "web01", 11.0)
     shown.under_way([], 11.0)
     (row,) = shown.rows(11.0, 10)
-    assert (100, 2000.0, 2, 0.0) == (row.percent, row.rate, row.retries, shown.rate)
+    assert (None, 2_000_000.0, 2, 0.0) == (row.percent, row.rate, row.retries, shown.rate)
     assert [None] == [row.rate for row in shown.rows(20.0, 10)]
 
 
