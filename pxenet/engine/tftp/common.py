@@ -135,5 +135,17 @@ class Common:
         self.reply(datagram, ErrorCode.ILLEGAL_OPERATION, text, out)
 
 
+class Side:
+    """Reads, or writes: one half of a server, with what it needs of the whole at hand."""
+
+    __slots__ = ("_common", "_counters", "_patience", "_timers")
+
+    def __init__(self, common: Common) -> None:
+        self._common = common
+        self._counters = common.counters
+        self._patience = common.patience
+        self._timers = common.timers
+
+
 def _error(code: ErrorCode, text: str) -> bytes:
     return serialize(Error(code, text.replace("\0", "")[:_TEXT_LIMIT]))

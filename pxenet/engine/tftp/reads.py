@@ -6,7 +6,7 @@ RFC 1350, 2347. The rules of one transfer are in ``transfer``. Knows contents by
 from __future__ import annotations
 
 from pxenet.engine.surface import Delivered, Output, Want
-from pxenet.engine.tftp.common import Common
+from pxenet.engine.tftp.common import Side
 from pxenet.engine.tftp.options import negotiate
 from pxenet.engine.tftp.transfer import Transfer
 from pxenet.model import Absent, Content
@@ -14,16 +14,10 @@ from pxenet.net.datagram import Datagram
 from pxenet.wire.tftp import Error, ErrorCode, Oack, Request, serialize
 
 
-class Reads:
+class Reads(Side):
     """All reads of a server."""
 
-    __slots__ = ("_common", "_counters", "_patience", "_timers")
-
-    def __init__(self, common: Common) -> None:
-        self._common = common
-        self._counters = common.counters
-        self._patience = common.patience
-        self._timers = common.timers
+    __slots__ = ()
 
     def request(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
         """An RRQ: asks for its content."""

@@ -6,7 +6,7 @@ RFC 1350, 2347. The rules of one write are in ``reception``. Off unless configur
 from __future__ import annotations
 
 from pxenet.engine.surface import Output, Upload
-from pxenet.engine.tftp.common import Common
+from pxenet.engine.tftp.common import Side
 from pxenet.engine.tftp.options import negotiate
 from pxenet.engine.tftp.reception import Reception, Stage
 from pxenet.model import Absent
@@ -14,16 +14,10 @@ from pxenet.net.datagram import Datagram
 from pxenet.wire.tftp import Data, Error, ErrorCode, Request
 
 
-class Writes:
+class Writes(Side):
     """All writes of a server."""
 
-    __slots__ = ("_common", "_counters", "_patience", "_timers")
-
-    def __init__(self, common: Common) -> None:
-        self._common = common
-        self._counters = common.counters
-        self._patience = common.patience
-        self._timers = common.timers
+    __slots__ = ()
 
     def request(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
         """A WRQ: accepted at once; whether the file may be stored turns out when it is whole."""
