@@ -257,11 +257,11 @@ def choose(
         return _for_ipxe(client, client.platform, loader, setting, server_url, http_booted)
     if client.kind is ClientKind.HTTP:  # by its class, whatever types it lists: a PXEClient would ask TFTP for the URL
         return _for_http(client.platform, loader, setting, server_url)
-    # An installed machine gets its own loader too, also where that is iPXE on UEFI, whose `exit 1` leads over the same card's HTTP entry
-    # and iPXE once more to the disk (measured: 10 s). GRUB there would be quicker but less sure: it finds the boot loaders that it
-    # knows by name and, finding none, ends in the firmware's menu, while `exit 1` comes to whatever the installed system has registered.
-    # Who chose iPXE may have cards that GRUB cannot drive, or own Secure Boot keys. And silence towards the HTTP entry costs
-    # more: EDK2 asks for a minute.
+    # An installed machine gets its own loader too, also where that is iPXE on UEFI: its `exit 1` leads over the same card's HTTP entry
+    # and iPXE once more to the disk (measured: 10 s). GRUB would be quicker there but less sure. It finds the boot loaders that it
+    # knows by name and, finding none, ends in the firmware's menu; `exit 1` comes to whatever the installed system has registered.
+    # Who chose iPXE may have cards that GRUB cannot drive, or own Secure Boot keys. And silence towards the HTTP entry costs more:
+    # EDK2 asks for a minute.
     path, missing = find_loader(client.platform, loader, setting.shelf)
     if not path:
         return BootFile(reason="loader-missing", detail=missing)
