@@ -68,7 +68,7 @@ class FleetTable:
                 machine.name,
                 f"[{_STYLES.get(machine.stage, 'cyan')}]{machine.stage.value}[/]",
                 escape(machine.failure or (machine.file.rpartition("/")[2] if machine.stage in _READING else "")),
-                size_text(machine.bytes_read),
+                size_text(machine.bytes_read) if machine.bytes_read else "",
                 self._rate(index, machine, now),
                 self._elapsed(index, now),
                 str(machine.retries),
@@ -147,9 +147,9 @@ def summary(result: Result) -> Iterator[str]:
 
 
 def size_text(size: int) -> str:
-    """``12.3 MB``; empty for nothing."""
+    """``12.3 MB``."""
     if size < 1000:
-        return f"{size} B" if size else ""
+        return f"{size} B"
     for unit in ("kB", "MB", "GB"):
         size_in_unit = size / {"kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
         if size_in_unit < 1000 or unit == "GB":
@@ -158,7 +158,10 @@ def size_text(size: int) -> str:
 
 
 def _row(name: str, figures: Figures) -> str:
-    times = "".join(f"{_time_text(value):>10}" for value in (figures.p50_s, figures.p99_s, figures.longest_s))
+    times = "".join(
+        f"{_time_text(value) if figures.count else '-':>10}"
+        for value in (figures.p50_s, figures.p99_s, figures.longest_s)
+    )
     return f"{name:16}{figures.count:>6}{times}"
 
 

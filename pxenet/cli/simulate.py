@@ -21,6 +21,7 @@ from pxenet.cli.fleet_table import FleetTable, summary
 from pxenet.cli.output import BAD_CONFIG, FAILED, OK, bad_config, print_json
 from pxenet.config import ConfigError, load
 from pxenet.rack.simulated import simulation
+from pxenet.server.limits import raise_open_files
 from pxenet.sim.body import Stage
 from pxenet.sim.faults import Faults, parse_faults
 from pxenet.sim.figures import Result
@@ -102,6 +103,7 @@ def simulate(
 
 def _real(where: Target, plan: Plan, for_s: float, as_json: bool) -> int:
     """Over real sockets; the exit status. Raises ValueError when they cannot be had."""
+    raise_open_files()
     try:
         sockets = Sockets(where, plan.count)
     except OSError as error:
@@ -113,10 +115,13 @@ def _real(where: Target, plan: Plan, for_s: float, as_json: bool) -> int:
     result = fleet.result(stopped_at, sockets.traffic)
     _tell(result, as_json)
     if not as_json and all(Stage.LEASE not in machine.reached for machine in fleet.machines):
+        relay = address_text(where.relay)
         print(
-            f"No machine was given an address. Is a DHCP server listening at {address_text(where.address)}:{where.dhcp_port}? "
-            f"It gives addresses only for networks it knows: {address_text(where.relay)} (--relay) must lie in one of them."
+            f"No machine was given an address. Is a DHCP server listening at {address_text(where.address)}:{where.dhcp_port}?"
         )
+        print(f"It gives addresses only for networks it knows: {relay} (--relay) must lie in one of them.")
+        if sockets.relay.port:
+            print("A server that does not know RFC 8357 answers to port 67 of the relay: --relay-port 67, as root.")
     return OK if result.all_well else FAILED
 
 

@@ -210,25 +210,24 @@ class Sockets:
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             for descriptor, _ in self._epoll.poll(0, 256):
-                udp = self._sockets.get(descriptor)
-                for _ in range(_TURNS if udp is not None else 0):
-                    assert udp is not None
-                    batch = udp.receive()
-                    if not batch:
+                for _ in range(_TURNS):
+                    # What a machine hears may lead it to hang up: its socket is then closed, and its number perhaps another's.
+                    udp = self._sockets.get(descriptor)
+                    batch = udp.receive() if udp is not None else []
+                    if udp is None or not batch:
                         break
                     now = self._clock()
                     for datagram in batch:
-                        self._hear(udp, datagram, now)
+                        self._hear(udp, descriptor, datagram, now)
             await trio.lowlevel.checkpoint()
 
-    def _hear(self, udp: UdpSocket, datagram: Datagram, now: float) -> None:
+    def _hear(self, udp: UdpSocket, number: int, datagram: Datagram, now: float) -> None:
         self.traffic.received += 1
         payload = datagram.data
         if udp is self._relay:
             index, port = self._fleet.index_of.get(payload[_CHADDR], -1), 68
             self._fleet.heard(payload, now)
         else:
-            number = udp.fileno()
             index, port = self._owners.get((number, datagram.local)) or self._owners.get((number, 0)) or (-1, 0)
         if index < 0:
             self.traffic.unclaimed += 1
