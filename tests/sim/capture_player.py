@@ -172,10 +172,10 @@ class Player:
         self._heap: list[tuple[float, int, Callable[[], Said]]] = []
         self._count = 0
 
-    def play(self) -> None:
-        """From power-on until the capture or the machine is at its end."""
+    def play(self, *, to_the_end: bool = False) -> None:
+        """From power-on until the capture or the machine is at its end; ``to_the_end``: of the machine."""
         self._obey(self.machine.power_on(self.now))
-        while self._order and not self.machine.over:
+        while (self._order or to_the_end) and not self.machine.over:
             at = min(self.machine.deadline(), self._heap[0][0] if self._heap else NEVER)
             assert at < NEVER
             self.now = max(self.now, at)

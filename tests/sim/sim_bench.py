@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
-from rack_scene import BEGAN_AT, SERVER, RackScene
+from rack_scene import NEIGHBOUR, OTHER_SERVER, SERVER, RackScene
 
 from pxenet.engine.surface import Blocks, Output
 from pxenet.engine.tftp.blocks import datagrams
 from pxenet.net.datagram import BROADCAST, Datagram, pack_peer, peer_address, peer_port
 from pxenet.server.datagrams import read_region
 from pxenet.sim.machine import NEVER, ClientSend, HttpFetch, HttpReply, Machine, Said, SimDatagram
+from pxenet.wire.dhcp import Message, parse, serialize
+from pxenet.wire.iana import MessageType
+from pxenet.wire.options import Options
 
 DELAY_S = 0.001
 TFTP_PORT = 69
@@ -21,8 +25,10 @@ TFTP_PORT = 69
 class Bench:
     """See the module's text. ``log`` has every datagram and request of the machines, in order."""
 
-    def __init__(self, scene: RackScene, *machines: Machine) -> None:
+    def __init__(self, scene: RackScene, *machines: Machine, beside: bool = False) -> None:
+        """``beside``: another server gives the addresses, and knows nothing of booting."""
         self.scene = scene
+        self.beside = beside
         self.rack = scene.rack
         self.machines = machines
         self.sent: list[ClientSend] = []
@@ -74,6 +80,8 @@ class Bench:
         datagram = Datagram(send.payload, peer, SERVER, send.to_port, 2, broadcast)
         if not broadcast and send.to_address != SERVER:
             return
+        if self.beside and broadcast:
+            self._answer_beside(parse(send.payload))
         engine = self.rack.dhcp if send.to_port in (67, 4011) else self.rack.tftp
         self._obey(engine, engine.receive([datagram], self.scene.now))
 
@@ -89,6 +97,15 @@ class Bench:
             if commit.id:
                 self._obey(engine, self.rack.dhcp.committed(commit.id, verdict, self.scene.now))
         self.scene.absorb(output)
+
+    def _answer_beside(self, said: Message) -> None:
+        kind = MessageType.OFFER if said.message_type == MessageType.DISCOVER else MessageType.ACK
+        index = next(index for index, machine in enumerate(self.machines) if machine.mac == said.hardware)
+        values = {53: kind, 1: 0xFFFFFF00, 3: (OTHER_SERVER,), 51: 3600, 54: OTHER_SERVER}
+        reply = replace(said, op=2, secs=0, yiaddr=NEIGHBOUR + 20 + index, options=Options.build(values))
+        datagram = SimDatagram(serialize(reply), OTHER_SERVER, 67, BROADCAST, 68)
+        machine = self.machines[index]
+        self._later(lambda: self._obey_machine(machine, machine.receive(datagram, self.scene.now)))
 
     def _fly(self, to: bytes, payload: bytes, port: int, hardware: bytes | None) -> None:
         address = peer_address(to)
@@ -114,9 +131,3 @@ class Bench:
         answer = self.scene.http("\r\n".join([*lines, "", ""]).encode(), address)
         body = answer.body if fetch.keep_body else b""
         return HttpReply(answer.status, answer.fields, len(answer.body), body)
-
-
-def bench(scene: RackScene, *machines: Machine) -> Bench:
-    """A bench whose machines are switched on in the scene's own time."""
-    assert scene.now >= BEGAN_AT
-    return Bench(scene, *machines)

@@ -51,6 +51,33 @@ def test_a_machine_installs_and_boots_its_disk(case: tuple[str, dict[str, str]],
     assert (Stage.LOCAL_DISK, "") == (machine.stage, machine.failure), machine.trail
 
 
+BESIDE = {
+    "bios": ("bios", {"bios": "pxelinux"}),
+    "bios ipxe": ("bios", {"bios": "ipxe"}),
+    "uefi grub": ("uefi", {"x64": "grub"}),
+    "uefi redhat": ("uefi-redhat", {"x64": "grub"}),
+    "uefi ipxe": ("uefi", {"x64": "ipxe"}),
+    "http": ("http", {"x64": "ipxe"}),
+    "ipxe": ("ipxe", {}),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE.values(), ids=BESIDE.keys())
+def test_beside_another_dhcp_server(case: tuple[str, dict[str, str]], base: Path) -> None:
+    """The rack as ProxyDHCP server: offers collected, port 4011 asked where the firmware asks, and all the way to the report."""
+    personality, loaders = case
+    scene = RackScene(base, site(mode="proxy", loaders=loaders, more=host_text("node", MAC)))
+    machine = Machine(PERSONALITIES[personality], MAC, seed=1)
+    bench = Bench(scene, machine, beside=True)
+    bench.power_on()
+    assert (Stage.INSTALLED, "") == (machine.stage, machine.failure), machine.trail
+    assert InstallState.INSTALLED is scene.state("node")
+    if personality.startswith("uefi"):
+        assert 4011 in {send.from_port for send in bench.sent}
+    bench.power_on()
+    assert (Stage.LOCAL_DISK, "") == (machine.stage, machine.failure), machine.trail
+
+
 def test_the_same_seed_says_the_same(base: Path) -> None:
     """Nothing depends on anything but personality, address, seed and answers."""
     runs = []
