@@ -28,7 +28,10 @@ PATIENCE_S = 30.0
 """How long a server may take for the next piece of an answer."""
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The server's configuration (TOML).")]
-State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="The server's state directory.")]
+State = Annotated[
+    # Not looked at by the parser: who may not read it is told who may.
+    Path | None, typer.Option("--state", metavar="DIR", readable=False, help="The server's state directory.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pwd
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGKILL
 
+import needs
 import pytest
 from programlab import PATIENCE_S, Program, free_ports, loopback_config, program
 from typer.testing import CliRunner
@@ -212,6 +215,26 @@ def test_a_server_without_a_socket(place: Path) -> None:
         assert "a server runs on" in pxenet(place, "reinstall", "web01", "--config", "rack.toml", expect=1)
         assert 0 == server.stopped()
         assert "no commands can reach this server" in server.said()
+
+
+@needs.root()
+@needs.tool("setpriv")
+def test_only_the_servers_user_may_ask() -> None:
+    """The socket belongs to the user that the server has become; others are told whose commands these are."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "rack.toml").write_text(loopback_config(free_ports(), 'user = "nobody"'))
+        with program(place, "--config", "rack.toml"):
+            assert pwd.getpwnam("nobody").pw_uid == (place / "state" / SOCKET).stat().st_uid
+            assert "runs since" in pxenet(place, "status", "--state", "state")
+            for uid, status, words in ((65534, 0, "runs since"), (4242, 1, "run this as root, or as the user")):
+                done = subprocess.run(
+                    ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--",
+                     sys.executable, "-m", "pxenet", "status", "--state", "state"],
+                    cwd=place, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+                )  # fmt: skip
+                assert (status, True) == (done.returncode, words in done.stdout + done.stderr), done.stderr
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------------------
