@@ -76,8 +76,6 @@ class HttpFetch:
     body: bytes = b""
     keep_body: bool = False
     """The machine wants to see the reply's body; otherwise its size is enough."""
-    range: tuple[int, int] | None = None
-    """First and last byte; stands in the headers as well."""
     version: str = "1.1"
 
 

@@ -6,7 +6,6 @@ client's own way: ``edk2``, ``ipxe``, ``lease``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pxenet.net.datagram import BROADCAST
@@ -164,6 +163,3 @@ def take_lease(body: Body, ack: Reply) -> None:
     body.address = ack.message.yiaddr
     body.netmask = ack.address(OptionCode.SUBNET_MASK)
     body.router = ack.address(OptionCode.ROUTERS)
-
-
-Wanted = Callable[[Reply], bool]

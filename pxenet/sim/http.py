@@ -84,7 +84,7 @@ def request(
     headers = tuple((name, names.get(value, value)) for name, value in agent.headers)
     if body:
         more = (*more, ("Content-Length", str(len(body))))
-    return HttpFetch(0, method, url, (*headers, *more), body, keep, None, agent.version)
+    return HttpFetch(0, method, url, (*headers, *more), body, keep, agent.version)
 
 
 def get(

@@ -32,8 +32,6 @@ class Traits:
     tries: int = 6
     acks_own_number: bool = False
     """An old block is acknowledged by its own number instead of the newest in order."""
-    ignores_old: bool = False
-    """An old block is not acknowledged at all; its time-out says the last thing again."""
     each_gap: bool = False
     """Every block that cannot be used is answered with the last one in order; others do so once until there is progress."""
     needs_oack: bool = False
@@ -298,7 +296,7 @@ def _out_of_order(body: Body, work: _Transfer, block: int) -> None:
     old = 0 < (work.expected - block) & 0xFFFF < 0x8000
     if work.traits.each_gap:
         _ack(body, work)
-    elif old and work.windowsize == 1 and not work.traits.ignores_old:
+    elif old and work.windowsize == 1:
         number = block if work.traits.acks_own_number else work.expected - 1
         body.send(serialize(Ack(number & 0xFFFF)), work.server, work.tid, work.port)
     elif work.windowsize > 1 and not work.gap_told:
