@@ -16,6 +16,7 @@ install state is one row per machine that was given a profile.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -355,11 +356,23 @@ def _write_marker(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for place in (directory.resolve(), *directory.resolve().parents):
+        _flush_names(place)
+
+
+def _flush_names(directory: Path) -> None:
+    """Make names in a directory durable: a store that is on disk is lost all the same when its directory's own name is not (fsync(2))."""
     try:
-        os.fsync(parent)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return  # far above us; what we may not even look into, nobody has just made for us
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EROFS):  # file systems that have nothing to flush
+            raise
     finally:
-        os.close(parent)
+        os.close(descriptor)
 
 
 def _unreadable(directory: Path, why: str) -> str:

@@ -87,6 +87,23 @@ open_sqlite(Path(sys.argv[1]))
 """
 
 
+def test_the_directory_itself_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new store is flushed up to the names of the directories that were made for it; an old one has been already."""
+    flushed: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    open_sqlite(tmp_path / "var" / "state").close()
+    made = [str(tmp_path / name) for name in ("var/state", "var", "")]
+    assert [path.rstrip("/") for path in made] == flushed[1:4]
+    assert str(tmp_path / "var/state" / MARKER) == flushed[0]
+    flushed.clear()
+    open_sqlite(tmp_path / "var" / "state").close()
+    assert [] == flushed
+
+
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file" / "state") in refusal(tmp_path / "file" / "state")

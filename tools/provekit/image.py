@@ -31,6 +31,8 @@ class Disk:
         self._safe_names: dict[str, _File] = {}
         self._pending_names: list[tuple[Name, _File]] = []
         self._covers: dict[int, int] = {}
+        self._unsafe: set[str] = set()
+        """Directories that may not be there after a cut: ours, and those it lies in."""
         self.version = 0
         """Changes whenever what is safe does."""
 
@@ -39,15 +41,19 @@ class Disk:
         match event:
             case Write() | Truncate():
                 self._files.setdefault(event.path, _File()).pending.append(event)
+            case Name(path, directory=True):
+                self._unsafe.add(path)
             case Name(path, gone=True):
                 self._pending_names.append((event, self._files.pop(path, _File())))
-            case Name(path) if path != self._state:
+            case Name(path):
                 file = self._files.setdefault(path, _File())
                 self._pending_names.append((event, file))
             case FlushBegins(path, number):
                 self._covers[number] = len(self._pending_of(path))
             case FlushEnds(path, number):
-                self._flushed(path, self._covers.pop(number))
+                self._unsafe -= {name for name in self._unsafe if os.path.dirname(name) == path}
+                if path in self._files or path == self._state:
+                    self._flushed(path, self._covers.pop(number))
 
     def _pending_of(self, path: str) -> list[Write | Truncate] | list[tuple[Name, _File]]:
         if path == self._state:
@@ -70,6 +76,8 @@ class Disk:
 
     def image(self, chance: Random | None = None) -> dict[str, bytes]:
         """Name to content after a cut here and now; without ``chance`` of what was flushed alone."""
+        if self._unsafe and (chance is None or chance.random() < 0.5):
+            return {}
         names = dict(self._safe_names)
         if chance is not None:
             for name, file in self._pending_names[: chance.randint(0, len(self._pending_names))]:

@@ -119,7 +119,7 @@ class _Reader:
 
     def _begins(self, pid: str, text: str) -> Iterator[Event]:
         name, _, arguments = text.partition("(")
-        if name in _FLUSHES and (path := self._path(arguments)):
+        if name in _FLUSHES and (path := self._flushed(arguments)):
             self._flushes += 1
             self._flush_of[pid] = self._flushes
             yield FlushBegins(path, self._flushes)
@@ -134,7 +134,7 @@ class _Reader:
         name, arguments, value, opened = match[1], match[2], int(match[3]), _bytes(match[4] or "").decode()
         if value < 0:
             return
-        if name in _FLUSHES and (path := self._path(arguments)):
+        if name in _FLUSHES and (path := self._flushed(arguments)):
             yield FlushEnds(path, self._flush_of[pid])
         elif name == "openat" and self._ours(opened):
             self._position[value] = 0
@@ -143,7 +143,7 @@ class _Reader:
                 yield Name(opened)
         elif name in ("unlink", "mkdir"):
             path = _bytes(_TEXT.findall(arguments)[0]).decode()
-            if self._ours(path):
+            if self._ours(path) or (name == "mkdir" and self._above(path)):
                 self._known.discard(path)
                 yield Name(path, gone=name == "unlink", directory=name == "mkdir")
         elif name in ("write", "pwrite64", "ftruncate") and (path := self._path(arguments)):
@@ -167,6 +167,15 @@ class _Reader:
         match = _FD.match(arguments)
         path = _bytes(match[2]).decode() if match is not None else ""
         return path if self._ours(path) else ""
+
+    def _flushed(self, arguments: str) -> str:
+        """The path of what is flushed: one of ours, or a directory that ours lies in."""
+        match = _FD.match(arguments)
+        path = _bytes(match[2]).decode() if match is not None else ""
+        return path if self._ours(path) or self._above(path) else ""
+
+    def _above(self, path: str) -> bool:
+        return self._state.startswith(path.rstrip("/") + "/")
 
     def _ours(self, path: str) -> bool:
         return path == self._state or path.startswith(self._state + "/")
