@@ -25,8 +25,9 @@ CASES: dict[str, Personality] = {
     "uefi-http-ipxe": HTTP,
     "uefi-pxe-grub": UEFI,
     "uefi-pxe-ipxe": UEFI,
+    "uefi-pxe6-ipxe": replace(PERSONALITIES["ipxe"], system=PAYLOAD),
 }
-"""Each capture, and who is to say the same. ``uefi-pxe6-ipxe`` is not among them: nobody here speaks DHCPv6."""
+"""Each capture, and who is to say the same. Nobody here speaks DHCPv6: of the last one it is iPXE's part, which asked over IPv4."""
 
 
 def player(name: str) -> Player:
