@@ -361,7 +361,7 @@ def _write_marker(directory: Path) -> None:
 
 
 def _flush_names(directory: Path) -> None:
-    """Make names in a directory durable: a store that is on disk is lost all the same when its directory's own name is not (fsync(2))."""
+    """Make the names in a directory durable: without its directory's own name a store is lost, flushed as it may be (fsync(2))."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:
