@@ -25,6 +25,7 @@ from pxenet.server.limits import raise_open_files
 from pxenet.sim.body import Stage
 from pxenet.sim.faults import Faults, parse_faults
 from pxenet.sim.figures import Result
+from pxenet.sim.firmware import PERSONALITIES
 from pxenet.sim.fleet import FIRST_MAC, Fleet, Plan, PlanError, parse_mix, parse_power
 from pxenet.sim.sockets import Sockets, Target
 from pxenet.wire.text import address_text, mac_text, parse_address, parse_mac
@@ -35,44 +36,59 @@ _SLICE_S = 0.02
 """Virtual seconds between two looks at whether the table is due."""
 
 
+_FIRST_MAC = mac_text(FIRST_MAC)
+
+_Target = Annotated[str, typer.Argument(metavar="HOST[:PORT]", help="The server, and its DHCP port (67).")]
+_Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Instead of a server: this configuration, in virtual time; sends nothing."),
+]
+_Machines = Annotated[int, typer.Option(min=0, metavar="N", help="How many; 0: as many as the mix says.")]
+_Mix = Annotated[str, typer.Option(metavar="KIND=N,...", help=f"Firmware and its share: {', '.join(PERSONALITIES)}.")]
+_Power = Annotated[str, typer.Option(metavar="HOW", help="at-once, a rate (50/s), or groups (20x5s).")]
+_Seed = Annotated[int, typer.Option(help="Of everything random in machines and faults.")]
+_Relay = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="An address of ours in a network of the server's (giaddr).")
+]
+_RelayPort = Annotated[int, typer.Option(metavar="PORT", help="The relay's own port; 67 for servers without RFC 8357.")]
+_ProxyPort = Annotated[int, typer.Option(metavar="PORT", help="The server's ProxyDHCP port.")]
+_TftpPort = Annotated[int, typer.Option(metavar="PORT", help="The server's TFTP port.")]
+_Pace = Annotated[
+    float, typer.Option(min=0.0, help="Of the time machines spend on themselves (self-test, kernel); 0: none.")
+]
+_FirstMac = Annotated[str, typer.Option(metavar="MAC", help="Hardware addresses from here on, locally administered.")]
+_Faults = Annotated[
+    str, typer.Option(metavar="KIND=SHARE,...", help="With --config: loss, duplication, reordering, corruption; mtu.")
+]
+_For = Annotated[float, typer.Option("--for", metavar="SECONDS", help="Stop after so long.")]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending on a real network.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+
+
 def simulate(
-    target: Annotated[str, typer.Argument(metavar="[HOST[:PORT]]", help="The server, and its DHCP port (67).")] = "",
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Instead of a server: this configuration, in virtual time; sends nothing."),
-    ] = None,
-    machines: Annotated[int, typer.Option(min=0, metavar="N", help="How many; 0: as many as the mix says.")] = 0,
-    mix: Annotated[str, typer.Option(metavar="KIND=N,...", help="Firmware and its share.")] = "bios=4,uefi=3,http=1",
-    power: Annotated[str, typer.Option(metavar="HOW", help="at-once, a rate (50/s), or groups (20x5s).")] = "at-once",
-    seed: Annotated[int, typer.Option(help="Of everything random in the machines.")] = 0,
-    relay: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="An address of ours in a network of the server's (giaddr).")
-    ] = "",
-    relay_port: Annotated[
-        int, typer.Option(metavar="PORT", help="The relay's own port; 67 for servers without RFC 8357.")
-    ] = 0,
-    proxy_port: Annotated[int, typer.Option(metavar="PORT", help="The server's ProxyDHCP port.")] = 4011,
-    tftp_port: Annotated[int, typer.Option(metavar="PORT", help="The server's TFTP port.")] = 69,
-    pace: Annotated[
-        float, typer.Option(min=0.0, help="Of the time machines spend on themselves (self-test, kernel); 0: none.")
-    ] = 1.0,
-    first_mac: Annotated[
-        str, typer.Option(metavar="MAC", help="Hardware addresses from here on, locally administered.")
-    ] = mac_text(FIRST_MAC),
-    faults: Annotated[
-        str,
-        typer.Option(metavar="KIND=SHARE,...", help="With --config: loss, duplication, reordering, corruption; mtu."),
-    ] = "",
-    for_s: Annotated[float, typer.Option("--for", metavar="SECONDS", help="Stop after so long.")] = 3600.0,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending on a real network.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
+    target: _Target = "",
+    config: _Config = None,
+    machines: _Machines = 0,
+    mix: _Mix = "bios=4,uefi=3,http=1",
+    power: _Power = "at-once",
+    seed: _Seed = 0,
+    relay: _Relay = "",
+    relay_port: _RelayPort = 0,
+    proxy_port: _ProxyPort = 4011,
+    tftp_port: _TftpPort = 69,
+    pace: _Pace = 1.0,
+    first_mac: _FirstMac = _FIRST_MAC,
+    faults: _Faults = "",
+    for_s: _For = 3600.0,
+    yes: _Yes = False,
+    as_json: _Json = False,
 ) -> None:
     """Boot and install simulated machines from a server.
 
     They speak DHCP through a simulated relay, TFTP and HTTP, as the firmware
     that they model does, up to the installer's report. Against 127.0.0.1
-    neither side needs privileges. Exit status 1 when a machine was not
-    installed, or got an address that another one held.
+    neither side needs privileges. Exit status 1 when a machine did not come to
+    a good end, or got an address that another one held.
 
     \b
     Examples:
@@ -122,6 +138,11 @@ def _real(where: Target, plan: Plan, for_s: float, as_json: bool) -> int:
         print(f"It gives addresses only for networks it knows: {relay} (--relay) must lie in one of them.")
         if sockets.relay.port:
             print("A server that does not know RFC 8357 answers to port 67 of the relay: --relay-port 67, as root.")
+    if not as_json and sockets.shared and not result.all_well:
+        print(
+            "All machines spoke from one address, by which a server cannot tell them apart. To give each its own, as root:"
+        )
+        print("  ip route add local NETWORK dev lo    (the network of the server's pool; on this host only)")
     return OK if result.all_well else FAILED
 
 

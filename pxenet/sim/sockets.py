@@ -1,8 +1,9 @@
 """A fleet over real sockets, in one process: DHCP through a simulated relay agent, TFTP and HTTP from each machine's own address.
 
-On the loopback every address of 127.0.0.0/8 is ours: machines whose leases lie there speak from them, by a small pool of sockets
-that are told source and destination of each datagram, and need no privileges. Elsewhere they all speak from this machine's address,
-one socket per transfer, and a server that tells machines apart by address cannot: names with a hardware address in them still work.
+Where a machine's lease is an address of this host, it speaks from there, by a small pool of sockets that are told source and
+destination of each datagram. On the loopback every address of 127.0.0.0/8 is ours, without privileges; on a real wire those are that
+``ip route add local NETWORK dev lo`` has made ours. Else all machines speak from this host's own address, one socket per transfer,
+and a server that tells machines apart by address cannot.
 
 The relay asks for answers to its own port (RFC 8357), so that nothing here needs port 67 or 68.
 """
@@ -93,11 +94,14 @@ class Sockets:
         self._closing = ExitStack()
         self._epoll = self._closing.enter_context(select.epoll())
         self._sockets: dict[int, UdpSocket] = {}
+        self._ours: dict[int, bool] = {}
+        self.shared = False
+        """A machine had to speak from an address that is not its own."""
         self._owners: dict[Key, tuple[int, int]] = {}
         """(socket, local address or 0) → (machine, its own name for that port)."""
         try:
             self._relay = self._bind(target.relay_port, address_text(target.relay))
-            pool = min(max(machines // _MACHINES_PER_SOCKET, _POOL[0]), _POOL[1]) if target.loopback else 0
+            pool = min(max(machines // _MACHINES_PER_SOCKET, _POOL[0]), _POOL[1])
             self._pool = [self._bind(0, "0.0.0.0") for _ in range(pool)]
         except BaseException:
             self.close()
@@ -279,7 +283,7 @@ class Sockets:
         """The socket that stands for a source port of a machine, made at its first use."""
         net = self._nets[index]
         line = net.lines.get(send.from_port)
-        own = send.from_address >> 24 == _LOOPBACK and bool(self._pool)
+        own = self._is_ours(send.from_address)
         if line is not None and (line.shared or line.key[1] == send.from_address):
             return line
         if line is not None:
@@ -293,9 +297,23 @@ class Sockets:
         else:
             udp = self._bind(0, "0.0.0.0")
             line = _Line(udp, (udp.fileno(), 0), True)
+            self.shared = True
         net.lines[send.from_port] = line
         self._owners[line.key] = index, send.from_port
         return line
+
+    def _is_ours(self, address: int) -> bool:
+        """Whether datagrams can leave from this address."""
+        known = self._ours.get(address)
+        if known is None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                try:
+                    probe.bind((address_text(address), 0))
+                    known = bool(address)
+                except OSError:
+                    known = False
+            self._ours[address] = known
+        return known
 
     def _hang_up(self, net: _Net, port: int) -> None:
         line = net.lines.pop(port)
@@ -332,7 +350,7 @@ class Sockets:
         place = url.hostname, url.port or 80
         net = self._nets[index]
         address = self._fleet.machines[index].address
-        source = address if self._pool and address >> 24 == _LOOPBACK else 0
+        source = address if self._is_ours(address) else 0
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         got = None
         if (connection := net.web.pop(place, None)) is not None:
