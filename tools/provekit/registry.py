@@ -71,7 +71,7 @@ PROOFS = (
         "damaged packets through codecs and engines: nothing but counted drops",
         "packets each",
         10_000_000,
-        40_000,
+        120_000,
     ),
     Proof("storm", "simulated machines over real sockets, ten times as many in virtual time", "machines", 1000, 60),
     Proof("faults", "machines under loss, duplication, reordering and corruption: all installed", "machines", 200, 40),
