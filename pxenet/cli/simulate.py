@@ -43,7 +43,7 @@ _Config = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Instead of a server: this configuration, in virtual time; sends nothing."),
 ]
-_Machines = Annotated[int, typer.Option(min=0, metavar="N", help="How many; 0: as many as the mix says.")]
+_Machines = Annotated[int, typer.Option(min=0, metavar="N", help="How many; 0: every [[host]], or what the mix says.")]
 _Mix = Annotated[str, typer.Option(metavar="KIND=N,...", help=f"Firmware and its share: {', '.join(PERSONALITIES)}.")]
 _Power = Annotated[str, typer.Option(metavar="HOW", help="at-once, a rate (50/s), or groups (20x5s).")]
 _Seed = Annotated[int, typer.Option(help="Of everything random in machines and faults.")]
@@ -150,7 +150,8 @@ def _virtual(config: Path, plan: Plan, faults: Faults, for_s: float, as_json: bo
     """Against a configuration, in virtual time; the exit status. Raises ConfigError or PlanError."""
     settings = load(config)
     known = tuple(host.mac for host in settings.hosts if host.mac is not None)
-    run = simulation(settings, replace(plan, known=known), faults=faults)
+    # Who asks for no number wants to know of the machines that are configured, if any are.
+    run = simulation(settings, replace(plan, known=known, machines=plan.machines or len(known)), faults=faults)
     link, fleet = run.link, run.fleet
     table = FleetTable(fleet, link.now)
     console = Console(stderr=True)

@@ -63,10 +63,14 @@ def test_the_command(tmp_path: Path) -> None:
     """``pxenet simulate --config``: figures as JSON, and faults that the seed decides."""
     make_files(tmp_path)
     (tmp_path / "rack.toml").write_text(site(unknown="alma9"))
-    command = [sys.executable, "-m", "pxenet", "simulate", "--config", str(tmp_path / "rack.toml"), "--mix", "bios=4"]
+    command = [sys.executable, "-m", "pxenet", "simulate", "--config", str(tmp_path / "rack.toml"), "--mix", "bios"]
     runs = [
         subprocess.run(
-            [*command, "--faults", "loss=0.05", "--json"], capture_output=True, text=True, timeout=60, check=True
+            [*command, "--machines", "4", "--faults", "loss=0.05", "--json"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         for _ in range(2)
     ]
@@ -74,5 +78,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert first == second
     assert {"installed": 4} == first["ends"]
     assert first["traffic"]["lost"] > 0 == first["given_twice"]
+    hosts = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert hosts.stdout.startswith("1 machines (bios 1)"), "the one that the configuration names"
     both = subprocess.run([*command, "127.0.0.1"], capture_output=True, text=True, timeout=60, check=False)
     assert (2, True) == (both.returncode, "name a server, or a configuration" in both.stderr)
