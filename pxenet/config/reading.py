@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from functools import partial
@@ -56,7 +57,8 @@ def _server(draft: Draft, base: Path) -> Server:
     keys = draft.server
     root = _readable(draft, ("server", "root"), keys.root, base, directory=True)
     state = default_state() if keys.state is None else absolute(keys.state, base)
-    if state.exists() and not state.is_dir():
+    # os.path says "no" where pathlib raises for a directory that may not be searched: whoever opens the store explains that.
+    if os.path.exists(state) and not os.path.isdir(state):
         draft.report(
             ("server", "state"), f"{state} is not a directory", "name a directory; it is made when it does not exist"
         )

@@ -40,7 +40,12 @@ def normalise(raw: str) -> str | None:
             return None
     except UnicodeEncodeError:  # a lone surrogate that stands for no byte
         return None
-    parts = [part for part in raw.replace("\\", "/").split("/") if part not in ("", ".")]
+    name = raw.replace("\\", "/")
+    before, mark, rest = name.rpartition("::")
+    if mark and (not before or before.endswith("/")):
+        # "From the root", in PXELINUX's words. U-Boot reads the same texts and asks for the mark too, behind its own directory.
+        name = rest
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     for part in parts:
         if part == ".." or len(part.encode("utf-8", "surrogateescape")) > MAX_COMPONENT_BYTES:
             return None

@@ -87,7 +87,6 @@ def test_a_raspberry_pi_at_the_rack(personality: str, mac: str, tmp_path: Path) 
     assert Stage.KERNEL in machine.reached, machine.trail
 
 
-@pytest.mark.xfail(strict=True, reason="boot texts name files ::path, which is a mark to PXELINUX and a name to U-Boot")
 def test_u_boot_at_the_rack(base: Path) -> None:
     """It finds its configuration, and the kernel and initrd that this names."""
     machine = Machine(PERSONALITIES["u-boot"], MAC, seed=1)
