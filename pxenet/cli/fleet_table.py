@@ -129,7 +129,8 @@ class FleetTable:
 def summary(result: Result) -> Iterator[str]:
     """What became of the fleet, in lines."""
     mix = ", ".join(f"{kind} {count}" for kind, count in result.mix.items())
-    yield f"{result.machines} machines ({mix}), switched on {_manner(result.power)}, seed {result.seed}"
+    noun = "machine" if result.machines == 1 else "machines"
+    yield f"{result.machines} {noun} ({mix}), switched on {_manner(result.power)}, seed {result.seed}"
     yield ""
     yield f"{'stage':12}{'machines':>10}{'p50':>10}{'p99':>10}{'longest':>10}"
     for stage, figures in result.stages.items():

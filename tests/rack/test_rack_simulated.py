@@ -79,6 +79,6 @@ def test_the_command(tmp_path: Path) -> None:
     assert {"installed": 4} == first["ends"]
     assert first["traffic"]["lost"] > 0 == first["given_twice"]
     hosts = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert hosts.stdout.startswith("1 machines (bios 1)"), "the one that the configuration names"
+    assert hosts.stdout.startswith("1 machine (bios 1)"), "the one that the configuration names"
     both = subprocess.run([*command, "127.0.0.1"], capture_output=True, text=True, timeout=60, check=False)
     assert (2, True) == (both.returncode, "name a server, or a configuration" in both.stderr)
