@@ -17,7 +17,7 @@ def summary(settings: Settings, rack: Rack, interfaces: Sequence[Interface], por
     """The lines, in the order in which somebody who looks for a fault wants them."""
     return [
         f"pxenet {__version__}",
-        *_networks(settings, interfaces),
+        *networks(settings, interfaces),
         *_services(settings, rack, interfaces, ports),
         *_firmware(rack, interfaces),
         *_machines(settings, rack),
@@ -25,18 +25,27 @@ def summary(settings: Settings, rack: Rack, interfaces: Sequence[Interface], por
     ]
 
 
-def _networks(settings: Settings, interfaces: Sequence[Interface]) -> Iterator[str]:
+def networks(settings: Settings, interfaces: Sequence[Interface]) -> Iterator[str]:
+    """What machines on each interface and behind relays get."""
     if not interfaces:
         yield "  no interface has an IPv4 address: nobody can be answered; give one an address, then start again"
     for interface in interfaces:
         address, prefix = interface.addresses[0]
         subnets = [subnet for subnet in settings.dhcp.subnets if _is_on(subnet, interface)]
-        yield f"  {interface.name} {address_text(address)}/{prefix}: " + (
-            "; ".join(map(_subnet, subnets)) or MODES[settings.dhcp.mode]
-        )
+        served = "; ".join(map(_subnet, subnets)) or _without_subnet(settings.dhcp.mode, address)
+        yield f"  {interface.name} {address_text(address)}/{prefix}: {served}"
     for subnet in settings.dhcp.subnets:
         if not any(_is_on(subnet, interface) for interface in interfaces):
             yield f"  through relays: {_subnet(subnet)}"
+
+
+def _without_subnet(mode: DhcpMode, address: int) -> str:
+    if mode is DhcpMode.SERVER:
+        text = address_text(address)
+        return (
+            f"no addresses and no boot files here: no [[dhcp.subnet]] contains {text}; add one, or correct this address"
+        )
+    return MODES[mode]
 
 
 def _is_on(subnet: Subnet, interface: Interface) -> bool:
