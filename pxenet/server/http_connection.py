@@ -302,7 +302,7 @@ class Connection:
         duration_s = trio.current_time() - started_at
         self._front.site.delivered(content, self.peer, duration_s, response.whole)
         if response.whole and content.role is not Role.SOURCE:
-            self._tell("http.done", {"path": content.name, "size": content.size, "seconds": duration_s})
+            self._tell("http.done", {"path": content.name or "/", "size": content.size, "seconds": duration_s})
 
     async def _send(self, response: Response) -> None:
         self.wire.begin()
