@@ -6,6 +6,7 @@ who may read the result. Undefined names are errors, never empty text: an empty 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -169,7 +170,7 @@ def _environment(directory: Path | None) -> _Sandbox:
     """One per directory: it keeps compiled templates for as long as their files stay as they are."""
     environment = _Sandbox(
         loader=_Directory(directory) if directory is not None else jinja2.DictLoader({}),
-        undefined=jinja2.StrictUndefined,
+        undefined=_Undefined,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -198,6 +199,17 @@ def _short_range(*bounds: int) -> range:
 def _rendered(directory: Path, name: str, names: Mapping[str, object]) -> str:
     environment = _environment(directory)
     return _guarded(lambda: environment.get_template(name).render(names), environment, str(directory / name), {})
+
+
+class _Undefined(jinja2.StrictUndefined):
+    """Says also what was probably meant: most names that nobody knows are misspelled."""
+
+    @property
+    def _undefined_message(self) -> str:
+        message = super()._undefined_message
+        known = self._undefined_obj if isinstance(self._undefined_obj, Mapping) else {}
+        close = difflib.get_close_matches(str(self._undefined_name), map(str, known), n=1)
+        return f"{message}; did you mean {close[0]}?" if close else message
 
 
 def _guarded(work: Callable[[], str], environment: jinja2.Environment, origin: str, spelled: Mapping[str, str]) -> str:

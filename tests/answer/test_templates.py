@@ -32,7 +32,10 @@ def test_a_template_is_rendered(tmp_path: Path) -> None:
     ("text", "line", "message"),
     [
         pytest.param(
-            "a\nb\n{{ host.nmae }}", 3, "undefined: 'dict object' has no attribute 'nmae'", id="undefined key"
+            "a\nb\n{{ host.nmae }}",
+            3,
+            "undefined: 'dict object' has no attribute 'nmae'; did you mean name?",
+            id="undefined key",
         ),
         pytest.param("a\n{{ nothing }}", 2, "undefined: 'nothing' is undefined", id="undefined name"),
         pytest.param("a\n{% if vars.colour %}x{% endif %}", 2, "undefined:", id="undefined in a condition"),
