@@ -120,8 +120,9 @@ class ProfileReader:
         elif found is None:
             self._report(
                 "source",
-                f"no kernel found in {source_dir} (no .treeinfo, no images/pxeboot/vmlinuz)",
-                'name the files in it, e.g. kernel = "images/pxeboot/vmlinuz" and initrd = "images/pxeboot/initrd.img"',
+                f"no kernel found in {source_dir} (no .treeinfo that names one which is there, no images/pxeboot/vmlinuz)",
+                "copy the tree whole, or name the files in it, "
+                'e.g. kernel = "images/pxeboot/vmlinuz" and initrd = "images/pxeboot/initrd.img"',
             )
         elif found.outside:
             self._note(
