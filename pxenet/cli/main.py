@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from pxenet import __version__
 from pxenet.cli.check import check
 from pxenet.cli.events import events
 from pxenet.cli.hosts import hosts
@@ -24,6 +27,21 @@ app = typer.Typer(
 )
 for command in (serve, check, render, status, hosts, leases, events, reinstall, simulate):
     app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pxenet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Options of the command itself, before any other."""
 
 
 def main() -> None:

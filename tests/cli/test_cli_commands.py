@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from pxenet import __version__
 from pxenet.cli.main import app
 from pxenet.config import defaults, from_text
 
@@ -63,6 +64,11 @@ def test_help_lists_the_commands() -> None:
 def test_help_shows_an_example(command: str) -> None:
     """The example stands on a line of its own, as it is typed."""
     assert f"\n    pxenet {command} " in run(command, "--help").stdout
+
+
+def test_version() -> None:
+    """It can be asked for without a command."""
+    assert (0, f"pxenet {__version__}\n") == (run("--version").exit_code, run("--version").stdout)
 
 
 def test_the_server_module_has_help() -> None:
