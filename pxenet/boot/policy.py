@@ -94,7 +94,9 @@ class PlanSettings:
 
 
 _FOR_UNKNOWN = {
-    "ignore": Plan(Action.NONE, reason="unknown-ignore"),
+    "ignore": Plan(
+        Action.NONE, reason="unknown-ignore", detail="name it in a [[host]] by its mac, or change boot.unknown"
+    ),
     "local": Plan(Action.LOCAL, reason="unknown-local"),
     "menu": Plan(Action.MENU, reason="unknown-menu"),
 }
