@@ -39,7 +39,7 @@ MAX_GUESTS = 16_384
 """Tokens kept for machines that have no record and are not configured: names of boot texts are easily invented."""
 
 _REMEMBERED_GENERATIONS = 8
-"""Tokens of earlier armings that are still told "stale" rather than "unknown" after a restart."""
+"""Tokens of earlier armings that are still told "stale" rather than "unknown", so that reinstalling every day takes no memory."""
 
 
 class Evidence(enum.Enum):
@@ -256,6 +256,7 @@ class Installs:
         )
         self._reports.pop(key, None)
         self._token_of.pop(key, None)
+        self._tokens.pop(self._make_token(key, after.generation - _REMEMBERED_GENERATIONS - 1), None)
         self._put(after)
         self.token(key)
         return [after], [self._told(before, after, Evidence.REARMED, Evidence.REARMED.value)]

@@ -232,6 +232,18 @@ def test_an_unknown_token_is_refused(token: str) -> None:
     assert [event.kind for event in result.events] == ["install.callback_refused"]
 
 
+def test_reinstalling_every_day_takes_no_memory() -> None:
+    """Of a machine's old tokens the latest are told "stale"; those before are unknown, as they are after a restart."""
+    installs = new()
+    tokens = [installs.token(KEY)]
+    for day in range(1, 12):
+        installs.rearm(KEY, 86400.0 * day)
+        tokens.append(installs.token(KEY))
+    for one in (installs, new(*installs.records())):
+        told = [one.callback(token, "failed", "", 1e6).status for token in tokens]
+        assert told == 3 * [CallbackStatus.UNKNOWN] + 8 * [CallbackStatus.STALE] + [CallbackStatus.ACCEPTED]
+
+
 def test_tokens_are_known_by_secret_key_and_generation() -> None:
     """32 hex digits, the same after a restart, others for another machine, secret or arming; found again by one lookup."""
     installs = new()
