@@ -83,7 +83,7 @@ def dhcp_message(
 ) -> bytes:
     """What a machine of this number says: an EFI or BIOS client, or a system without a boot class."""
     mac = b"\x02\x50\x52\x00" + number.to_bytes(2, "big")
-    options: dict[OptionCode, object] = {OptionCode.MESSAGE_TYPE: kind, OptionCode.PARAMETER_LIST: (1, 3, 6, 66, 67)}
+    options: dict[int, object] = {OptionCode.MESSAGE_TYPE: kind, OptionCode.PARAMETER_LIST: (1, 3, 6, 66, 67)}
     if number % 3:
         options[OptionCode.VENDOR_CLASS] = _CLASSES[number % len(_CLASSES)]
         options[OptionCode.ARCHITECTURE] = (number % 3 * 7 % 9,)

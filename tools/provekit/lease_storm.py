@@ -41,7 +41,10 @@ class Exchange:
 
 
 class LeaseStorm:
-    """Many machines. ``width``: exchanges at a time. What was promised goes to ``promises``."""
+    """Many machines; ``machines`` 0: each comes only once, so that every ACK is for a lease that must be written before.
+
+    ``width``: exchanges at a time. What was promised goes to ``promises``.
+    """
 
     def __init__(
         self, place: Place, promises: Promises, chance: Random, *, machines: int, width: int = 96, releases: bool = True
@@ -49,6 +52,7 @@ class LeaseStorm:
         self.promises = promises
         self._chance = chance
         self._machines = machines
+        self._newest = 0
         self._hosts = len(place.keys)
         self._width = width
         self._releases = releases
@@ -133,7 +137,8 @@ class LeaseStorm:
         self.promises.acknowledged(mac, message.yiaddr, exchange.asked_at + lease_s - 0.1)
 
     def _begin(self) -> None:
-        machine = self._chance.randrange(self._machines)
+        machine = self._chance.randrange(self._machines) if self._machines else self._newest
+        self._newest += 1
         if machine in self._busy:
             return
         has = self.promises.leases.get(self.mac(machine))
@@ -151,14 +156,14 @@ class LeaseStorm:
         self._send(machine, MessageType.REQUEST, {OptionCode.REQUESTED_ADDRESS: has.address}, wants=has.address)
 
     def _request(self, machine: int, offer: Message) -> None:
-        options = {
+        options: dict[int, object] = {
             OptionCode.REQUESTED_ADDRESS: offer.yiaddr,
             OptionCode.SERVER_ID: offer.options.address(OptionCode.SERVER_ID),
         }
         self._send(machine, MessageType.REQUEST, options)
 
     def _send(
-        self, machine: int, kind: MessageType, options: dict[OptionCode, object], ciaddr: int = 0, wants: int = 0
+        self, machine: int, kind: MessageType, options: dict[int, object], ciaddr: int = 0, wants: int = 0
     ) -> None:
         self._xid += 1
         items = Options.build({OptionCode.MESSAGE_TYPE: kind, **options})

@@ -79,8 +79,8 @@ class Target:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(chance.randbytes(5000))
         (directory / "tree").mkdir()
-        for name in ("linux", "initrd.gz"):
-            (directory / "tree" / name).write_bytes(chance.randbytes(20_000))
+        for file in ("linux", "initrd.gz"):
+            (directory / "tree" / file).write_bytes(chance.randbytes(20_000))
         (directory / "answer.cfg").write_text("# {{ host.name }} {{ urls.installed }}\n")
         self.chance = chance
         self.random = chance.random
@@ -327,13 +327,9 @@ class HttpTarget(Target):
     def _answer(self, request: Request) -> None:
         address = 0x0A400105
         report = self.rack.report(request, address)
-        if report is not None:
-            if report.changes:
-                self.rack.committed(report.changes, self._store.commit(report.changes)[0])
-            answer = report.reply
-        else:
-            answer = self.rack.fetch(request, address)
-        response = respond(request, answer, date=_DATE)
+        if report is not None and report.changes:
+            self.rack.committed(report.changes, self._store.commit(report.changes)[0])
+        response = respond(request, report.reply if report else self.rack.fetch(request, address), date=_DATE)
         if not response.head.startswith(b"HTTP/1.1 ") or not response.head.endswith(b"\r\n\r\n"):
             raise AssertionError(f"a reply's head is damaged: {response.head!r}")
         if response.head.count(b"\n") != response.head.count(b"\r\n"):
