@@ -78,7 +78,8 @@ def _table() -> Mapping[tuple[InstallState, Evidence], InstallState]:
         Evidence.LOADING:            ("loading", "loading", ".",       "loading", "loading", "loading", ".",      "."),
         Evidence.BOOTED:             ("booted",  "booted",  "booted",  ".",       ".",       ".",       ".",      "."),
         Evidence.ANSWERED:           ("answered",) * 4 +                         (".",       ".",       ".",      "."),
-        Evidence.INSTALLING:         ("installing",) * 5 +                                  (".",       ".",      "."),
+        # A running host may look into the repository: only after a boot of ours does that mean an installation.
+        Evidence.INSTALLING:         (".",       ".",       "installing", "installing", "installing", ".",    ".",      "."),
         Evidence.REPORTED_INSTALLED: ("installed",) * 6 +                                              (".",      "installed"),
         Evidence.REPORTED_FAILED:    ("failed",) * 6 +                                                 (".",      "."),
         Evidence.EXHAUSTED:          (".",       ".",       ".",       "failed",  "failed",  "failed",  ".",      "."),

@@ -10,9 +10,10 @@ import json
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from pxenet.boot.policy import RULES
 from pxenet.events import KINDS, Event, Level, describe
 from pxenet.server.pace import Pace
 from pxenet.wire.text import address_text, mac_text
@@ -150,7 +151,10 @@ def as_json(told: Told) -> str:
 
 def record(told: Told) -> dict[str, object]:
     """An event for programs: ``at``, ``kind``, ``level``, who, the sentence and its fields."""
-    sentence, advice = describe(told.event)
+    # What decided is a rule's id in the detail, for programs; people read the rule itself.
+    rule = RULES.get(str(told.event.detail.get("reason", "")))
+    spoken = replace(told.event, detail={**told.event.detail, "reason": rule}) if rule else told.event
+    sentence, advice = describe(spoken)
     said: dict[str, object] = {
         "at": round(told.at, 3),
         "kind": told.event.kind,

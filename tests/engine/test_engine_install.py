@@ -94,7 +94,6 @@ def test_one_install_from_power_on_to_the_end() -> None:
         (E.LOADING, S.LOADING, 0),
         (E.BOOTED, S.BOOTED, 1),
         (E.ANSWERED, S.ANSWERED, 1),
-        (E.INSTALLING, S.INSTALLING, 1),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -102,6 +101,18 @@ def test_skipped_states_are_filled_in(evidence: Evidence, after: InstallState, s
     """A machine first seen in the middle counts as having passed what lies before, the start of the kernel included."""
     installs = new()
     watch(installs, evidence)
+    assert (state(installs), attempts(installs)) == (after, starts)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "starts"),
+    [((), S.NEW, 0), ((E.OFFERED,), S.OFFERED, 0), ((E.LOADING,), S.INSTALLING, 1)],
+    ids=["new", "offered", "loading"],
+)
+def test_a_look_into_the_repository(before: tuple[Evidence, ...], after: InstallState, starts: int) -> None:
+    """From a host that booted nothing of ours it proves nothing: a person there may read a file, and must not use up attempts."""
+    installs = new()
+    watch(installs, *before, E.INSTALLING)
     assert (state(installs), attempts(installs)) == (after, starts)
 
 

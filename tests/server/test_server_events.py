@@ -66,3 +66,12 @@ def test_rings_are_bounded() -> None:
         tell(Event("dhcp.release", number.to_bytes(6, "big")))
     assert tell.of((0).to_bytes(6, "big")) == []
     assert len(tell.of((MACHINES + 9).to_bytes(6, "big"))) == 1
+
+
+def test_the_rule_that_decided_is_told_in_words() -> None:
+    """People read why a boot file was chosen; programs get the rule's id."""
+    stream, tell = log(as_json=True)
+    tell(Event("dhcp.offer", MAC, 0, {"offered": "10.0.0.9", "file": "bios/pxelinux.0", "reason": "ipxe-loader"}))
+    said = json.loads(stream.getvalue())
+    assert "ipxe-loader" == said["detail"]["reason"]
+    assert said["text"].endswith("(it is iPXE already, and loads the boot loader chosen for its platform)")
