@@ -72,15 +72,14 @@ def _killed(options: Options, name: str, kills: int, script: str = "") -> _Lives
     storm = LeaseStorm(place, promises, options.chance("storm", name), machines=MACHINES)
     reporter = Reporter(place, promises, options.chance("reports", name))
     try:
+        _check(place, lives, reporter, "before the first kill")
         while lives.kills < kills and not promises.faults:
-            _check(place, lives, reporter, f"kill {lives.kills}")
             _live(place, lives, storm, reporter, chance, script)
             storm.rest()
             reporter.end()
             lives.kills += 1
+            _check(place, lives, reporter, f"after kill {lives.kills}")
             options.say(f"{lives.kills} of {kills} kills, {promises.acks} ACKs")
-        if not promises.faults:
-            _check(place, lives, reporter, f"kill {lives.kills}")
     finally:
         storm.close()
     return lives
