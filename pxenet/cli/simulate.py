@@ -90,6 +90,11 @@ def simulate(
     neither side needs privileges. Exit status 1 when a machine did not come to
     a good end, or got an address that another one held.
 
+    Machines speak from their leased addresses where those are this host's: on
+    the loopback, or after "ip route add local NETWORK dev lo". Elsewhere they
+    share this host's address, and a server that tells machines apart by their
+    addresses, as pxenet does, keeps answer files from them.
+
     \b
     Examples:
       pxenet simulate --config rack.toml --machines 200 --faults loss=0.05
