@@ -104,6 +104,8 @@ class Profile:
     """What ``urls.source`` shows: an URL of the install tree; empty when the profile has none. ``{server}`` stands for our URL."""
     vars: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     loaders: Mapping[Platform, Loader] = field(default_factory=lambda: MappingProxyType({}))
+    kickstart: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    """The installation as data: keys of ``answer.kickstart.data.Kickstart``, those that were written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Host:
     configured: bool = True
     other_macs: tuple[bytes, ...] = ()
     """Of the machine's other network cards, from any of which it may boot."""
+    kickstart: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    """Laid over the profile's."""
 
     @property
     def macs(self) -> tuple[bytes, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from pxenet.answer.kickstart.data import laid_over
 from pxenet.answer.templates import output_name
 from pxenet.model import Host, Profile
 from pxenet.wire.text import address_text, mac_text
@@ -18,6 +19,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "host": ("name", "mac", "uuid", "serial", "address", "netmask", "gateway", "dns", "domain"),
     "profile": ("name",),
     "vars": (),
+    "kickstart": ("text", "commands", "packages", "scripts"),
     "urls": ("installed", "failed", "answer", "source"),
     "server": ("address",),
 }
@@ -86,6 +88,7 @@ def names(
         },
         "profile": {"name": profile.name},
         "vars": {**(defaults or {}), **profile.vars, **host.vars},
+        "kickstart": laid_over(profile.kickstart, host.kickstart),
         "urls": urls(token, profile, server_url),
         "server": {"address": address_text(server_address) if server_address else "", "url": server_url},
     }

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from pxenet.boot.policy import DEFAULT_LOADERS
-from pxenet.config.schema import LISTS, SECTIONS, LoaderKeys, Section
+from pxenet.config.records import section_in
+from pxenet.config.schema import LISTS, SECTIONS, LoaderKeys
+from pxenet.config.sections import Section
 from pxenet.model import Platform
 
 _WIDTH = 110
@@ -39,7 +41,7 @@ class KeyInfo:
     @property
     def repeated(self) -> bool:
         """The table is written once per entry, with double brackets."""
-        return self.table in LISTS
+        return self.table.startswith(LISTS)
 
 
 def all_keys() -> Iterator[KeyInfo]:
@@ -56,12 +58,18 @@ def text() -> str:
         if key.table != table:
             table = key.table
             lines += ["", *_comment((SECTIONS[table].__doc__ or "").split("\n")[0])]
-            lines.append(f"#[[{table}]]" if key.repeated else f"[{table}]")
+            lines.append(_header(key))
         lines += _comment(key.description)
         unset = key.repeated or key.default is None
         value = key.example if key.default is None or (key.repeated and key.example is not None) else key.default
         lines.append(f"{'#' if unset else ''}{key.name} = {toml(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _header(key: KeyInfo) -> str:
+    if key.table in LISTS:
+        return f"#[[{key.table}]]"
+    return f"#[{key.table}]" if key.repeated else f"[{key.table}]"
 
 
 def toml(value: object) -> str:
@@ -78,6 +86,8 @@ def _keys_of(table: str, prefix: str, model: type[Section]) -> Iterator[KeyInfo]
         if info.annotation is LoaderKeys:
             yield from _keys_of(table, f"{name}.", LoaderKeys)
             continue
+        if section_in(info.annotation) is not None or f"{table}.{name}" in SECTIONS:
+            continue  # a table of its own
         default = _default(info)
         if table == "boot" and model is LoaderKeys:
             default = DEFAULT_LOADERS[Platform(name)].value

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pxenet.config.problems import ConfigError, Key, Problem, Source
+from pxenet.config.records import KickstartKeys, section_in
 from pxenet.config.schema import (
     LISTS,
     SECTIONS,
@@ -26,11 +27,11 @@ from pxenet.config.schema import (
     HostKeys,
     HttpKeys,
     ProfileKeys,
-    Section,
     ServerKeys,
     SubnetKeys,
     TftpKeys,
 )
+from pxenet.config.sections import Section
 from pxenet.config.values import BadValueError, shown
 
 Table = TypeVar("Table", bound=Section)
@@ -161,7 +162,17 @@ def _entries(draft: Draft, path: Key, raw: object, model: type[Table]) -> Iterat
         key = (*path, index)
         keys = _validated(draft, key, table, model)
         if keys is not None:
-            yield Entry(key, keys)
+            yield Entry(key, _with_kickstart(draft, key, keys))
+
+
+def _with_kickstart(draft: Draft, key: Key, keys: Table) -> Table:
+    """The table with its kickstart checked too, of which only what was written is kept: a host's is laid over its profile's."""
+    raw = getattr(keys, "kickstart", None)
+    if not raw:
+        return keys
+    checked = _validated(draft, (*key, "kickstart"), raw, KickstartKeys)
+    written = checked.model_dump(exclude_unset=True) if checked is not None else {}
+    return keys.model_copy(update={"kickstart": written})
 
 
 def _validated(draft: Draft, key: Key, raw: dict[str, object], model: type[Table]) -> Table | None:
@@ -193,6 +204,8 @@ def _problem(source: Source, key: Key, fault: ErrorDetails, model: type[Section]
         return source.problem(where, found.wrong, found.right)
     if kind in ("greater_than_equal", "less_than_equal"):
         return source.problem(where, f"{shown(value)} is out of range", _range(fault, model))
+    if kind == "literal_error":
+        return source.problem(where, f"{shown(value)} is not a choice", f"write {fault['ctx']['expected']}")
     noun, right = _SHAPES.get(kind, (fault["msg"], ""))
     return source.problem(where, f"{shown(value)} is not {noun}", right)
 
@@ -211,8 +224,8 @@ _SHAPES = {
 def _field_model(fault: ErrorDetails, model: type[Section]) -> type[Section]:
     """The model that the fault's last name belongs to: loader tables are nested."""
     for part in fault["loc"][:-1]:
-        inner = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if isinstance(inner, type) and issubclass(inner, Section):
+        inner = section_in(model.model_fields[str(part)].annotation) if str(part) in model.model_fields else None
+        if inner is not None:
             model = inner
     return model
 

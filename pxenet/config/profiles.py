@@ -65,6 +65,7 @@ class ProfileReader:
             answer=self._answer(),
             source_url=source_url,
             vars=MappingProxyType(dict(keys.vars)),
+            kickstart=MappingProxyType(dict(keys.kickstart)),
             loaders=MappingProxyType(keys.loader.chosen()),
         )
         return profile, ProfileTree(source_dir, MappingProxyType(self._files))
@@ -171,7 +172,7 @@ class ProfileReader:
 
     def _answer(self) -> str | None:
         if self._keys.answer is None:
-            return None
+            return BUILT_IN_ANSWERS[0] if self._keys.kickstart else None
         if self._keys.answer in BUILT_IN_ANSWERS:
             return self._keys.answer
         path = absolute(self._keys.answer, self._base)

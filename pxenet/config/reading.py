@@ -146,6 +146,7 @@ def _host(entry: Entry[HostKeys]) -> Host:
         profile=keys.profile,
         address=keys.address,
         vars=MappingProxyType(dict(keys.vars)),
+        kickstart=MappingProxyType(dict(keys.kickstart)),
         loaders=MappingProxyType(keys.loader.chosen()),
     )
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from pxenet.boot.policy import LOADERS
 from pxenet.config import values
+from pxenet.config.records import KickstartKeys, tables_in
+from pxenet.config.sections import Section
 from pxenet.engine.dhcp import DhcpMode
 from pxenet.model import Loader, Platform
 
@@ -44,12 +46,6 @@ Arm64Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.ARM64))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Workers = Annotated[int, BeforeValidator(values.workers)]
 Variables = dict[str, object]
-
-
-class Section(BaseModel):
-    """A table of the configuration: unknown keys are errors, and nothing is guessed from a value of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, ser_json_bytes="base64")
 
 
 class LoaderKeys(Section):
@@ -240,8 +236,14 @@ class ProfileKeys(Section):
     args: str = Field(default="", description="Kernel arguments, a template.", examples=["inst.text console=ttyS0"])
     answer: PathText | None = Field(
         default=None,
-        description='Template of the answer file (a kickstart, say), or "kickstart" for the one that comes with pxenet.',
+        description='Template of the answer file (a kickstart, say), or "kickstart" for one made of data. '
+        "Unset: the latter where there is a [profile.kickstart].",
         examples=["alma9.ks"],
+    )
+    kickstart: Variables = Field(
+        default_factory=dict,
+        description="The installation as data, see [profile.kickstart]; a template sees it rendered.",
+        examples=[{"root_password": "$6$...", "packages": ["vim"]}],
     )
     vars: Variables = Field(
         default_factory=dict, description="Variables for templates.", examples=[{"packages": ["@core", "vim"]}]
@@ -276,6 +278,11 @@ class HostKeys(Section):
         description="Variables for templates, over those of the profile.",
         examples=[{"disk": "sda"}],
     )
+    kickstart: Variables = Field(
+        default_factory=dict,
+        description="Keys of [profile.kickstart], over those of the profile.",
+        examples=[{"disk": {"use": ["sda"]}}],
+    )
     loader: LoaderKeys = Field(default=LoaderKeys(), description="Boot loaders, where they differ from the profile's.")
 
 
@@ -287,9 +294,15 @@ SECTIONS: dict[str, type[Section]] = {
     "http": HttpKeys,
     "boot": BootKeys,
     "profile": ProfileKeys,
+    **{name: model for name, model, _ in tables_in("profile.kickstart", KickstartKeys)},
     "host": HostKeys,
 }
 """The tables in the order in which they are shown."""
 
-LISTS = ("dhcp.subnet", "profile", "host")
+LISTS = (
+    "dhcp.subnet",
+    "profile",
+    *(name for name, _, listed in tables_in("profile.kickstart", KickstartKeys) if listed),
+    "host",
+)
 """Those written with double brackets, once for each entry."""

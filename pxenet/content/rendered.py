@@ -205,7 +205,9 @@ class Rendered:
         urls = names["urls"]
         assert isinstance(urls, Mapping)
         values = {**profile.vars, **host.vars}
-        version = kickstart.version_of(values.get("version", "")) or kickstart.version_of(profile.name)
+        data = names["kickstart"]
+        assert isinstance(data, Mapping)
+        version = kickstart.version_named(data, values, profile.name)
         return kernel_args.complete(
             render_text(profile.args, names, f"profile.{profile.name}.args"),
             kind=kind_of(profile.answer),

@@ -5,6 +5,7 @@ Asks the rack's own policy, tree and templates, so that what is shown is what wo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -104,7 +105,7 @@ def complaints(rack: Rack, hosts: Iterable[Host], server_address: int) -> list[P
         except TemplateProblem:
             continue  # told by ``problems``
         values = {**profile.vars, **host.vars}
-        version = kickstart.version_of(values.get("version", "")) or kickstart.version_of(profile.name)
+        version = kickstart.version_named({**profile.kickstart, **host.kickstart}, values, profile.name)
         for note in kickstart.check(text, version):
             found.setdefault((profile.answer, note), []).append(host.name)
     return [
@@ -177,6 +178,10 @@ def _problem(settings: Settings, profile: str, fault: Fault, names: list[str]) -
     index = [known.name for known in settings.profiles].index(profile)
     if fault.file == f"profile.{profile}.args":
         return settings.source.problem(("profile", index, "args"), wrong)
+    if fault.file.startswith("kickstart."):
+        parts = [int(part[:-1]) - 1 if part.endswith("]") else part for part in re.split(r"[.\[]", fault.file)]
+        line = f"line {fault.line}: " if fault.line else ""
+        return settings.source.problem(("profile", index, *parts), line + wrong)
     if fault.file.startswith("vars."):
         return settings.source.problem(("profile", index, *fault.file.split(".")), wrong)
     return Problem(fault.file, fault.line or None, "", wrong, "")

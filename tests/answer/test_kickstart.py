@@ -58,9 +58,10 @@ def test_what_is_in_it() -> None:
         "ignoredisk --only-use=sda\n",
         "\nvim\n-nano\n%end\n",
         "echo done > /root/done\n",
-        "curl -fsS --retry 5 -o /dev/null 'http://10.0.0.1/installed/abababababababababababababababab' || "
-        "wget -q -O /dev/null 'http://10.0.0.1/installed/abababababababababababababababab'\n%end\n",
-        "%onerror\ncurl -fsS -o /dev/null 'http://10.0.0.1/failed/",
+        "curl -fsS --retry 5 -o /dev/null http://10.0.0.1/installed/abababababababababababababababab ||\n    "
+        "wget -q -O /dev/null http://10.0.0.1/installed/abababababababababababababababab ||\n    ",
+        "%onerror\nlog=$(tail -c 4000 /tmp/anaconda.log /tmp/program.log 2>/dev/null)\n"
+        'curl -fsS --retry 5 -o /dev/null --data-binary "$log" http://10.0.0.1/failed/',
         "\npoweroff\n",
     ):
         assert line in text

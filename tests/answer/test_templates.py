@@ -172,6 +172,7 @@ def test_what_templates_see() -> None:
         },
         "profile": {"name": "p"},
         "vars": {"a": 1, "b": 2, "c": 3},
+        "kickstart": {},
         "urls": {
             "installed": "http://10.0.0.1/installed/t",
             "failed": "http://10.0.0.1/failed/t",

@@ -1,17 +1,14 @@
-"""Kickstart: what each release's installer accepts, and what is wrong in a text before a machine finds out.
+"""Kickstart's dialects: what the installer of each release accepts, as one table.
 
-Facts were run against pykickstart's handlers RHEL6 to RHEL10 and F40. Knows lines, sections and commands, not what they do to a disk.
+Run against pykickstart's handlers RHEL6 to RHEL10 and F40 (facts: answer files).
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-
-from pxenet.answer.templates import TemplateProblem, render_file
 
 
 class Version(enum.Enum):
@@ -114,6 +111,26 @@ _TABLE: dict[str, str] = {
     "url --mirrorlist":       "-   ok  ok  ok  ok  ok",
     "url --metalink":         "-   -   ok  ok  ok  ok",
     "harddrive --biospart":   "ok  ok  ok  ERR ERR ERR",
+    "network --bridgeslaves":       "-   ok  ok  ok  ok  ok",
+    "network --bridgeopts":         "-   ok  ok  ok  ok  ok",
+    "network --interfacename":      "-   ok  ok  ok  ok  ok",
+    "network --ipv6gateway":        "-   ok  ok  ok  ok  ok",
+    "network --no-activate":        "-   ok  ok  ok  ok  ok",
+    "network --teamslaves":         "-   ok  ok  ok  dep ok",
+    "network --teamconfig":         "-   ok  ok  ok  dep ok",
+    "network --ipv4-dns-search":    "-   -   -   ok  ok  ok",
+    "network --ipv6-dns-search":    "-   -   -   ok  ok  ok",
+    "part --mkfsoptions":           "-   ok  ok  ok  ok  ok",
+    "part --luks-version":          "-   -   ok  ok  ok  ok",
+    "part --resize":                "-   ok  ok  ok  ok  ok",
+    "logvol --luks-version":        "-   -   ok  ok  ok  ok",
+    "logvol --mkfsoptions":         "-   ok  ok  ok  ok  ok",
+    "logvol --label":               "-   ok  ok  ok  ok  ok",
+    "raid --luks-version":          "-   -   ok  ok  ok  ok",
+    "raid --mkfsoptions":           "-   ok  ok  ok  ok  ok",
+    "raid --label":                 "-   ok  ok  ok  ok  ok",
+    "firewall --remove-service":    "-   ok  ok  ok  ok  ok",
+    "firewall --use-system-defaults": "-   -   ok  ok  ok  ok",
     "%packages --nobase":     "ok  dep ERR ERR ERR ERR",
     "%packages --multilib":   "-   ok  ok  ok  ok  ok",
     "%packages --nocore":     "-   ok  ok  ok  ok  ok",
@@ -136,24 +153,8 @@ DIALECTS: Mapping[str, Mapping[Version, Fate]] = MappingProxyType(
 )
 """Command, section, or command and option → what each version does with it. What is not listed is accepted by all."""
 
-SECTIONS = frozenset(
-    {"%packages", "%pre", "%pre-install", "%post", "%onerror", "%traceback", "%addon", "%anaconda", "%certificate"}
-)
-"""All need ``%end``, in every version."""
-
-SCRIPTS = frozenset({"%pre", "%pre-install", "%post", "%onerror", "%traceback"})
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something in a kickstart that an installer will stumble over (or, with ``fatal`` false, complain about)."""
-
-    line: int
-    message: str
-    fatal: bool = True
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
+DEFAULT_VERSION = Version.RHEL9
+"""For profiles whose name tells no release."""
 
 
 def version_of(text: object) -> Version | None:
@@ -167,101 +168,8 @@ def version_of(text: object) -> Version | None:
     return next((version for version in Version if version.value == f"rhel{found[1]}"), None)
 
 
-def check(text: str, version: Version | None = None) -> list[Note]:
-    """What is wrong in a kickstart, by line. Without a version only what is wrong in every one."""
-    notes: list[Note] = []
-    section, opened = "", 0
-    for number, raw in enumerate(text.split("\n"), 1):
-        word = _first_word(raw)
-        if section:
-            if word == "%end":
-                section = ""
-            elif word in SECTIONS:
-                message = f"{word} stands inside the {section} of line {opened}: installers read it as a new section, even in a "
-                notes.append(Note(number, message + "here-document. Is an %end missing before it?"))
-                section, opened = word, number
-            elif word == "%include" and section in SCRIPTS:
-                notes.append(
-                    Note(
-                        number, f"%include in the body of {section} is carried out by the installer, not by the script"
-                    )
-                )
-            continue
-        if word in SECTIONS:
-            section, opened = word, number
-            notes += _dialect_notes(raw, number, version)
-        elif word == "%end":
-            notes.append(Note(number, "%end without a section before it"))
-        elif word.startswith("%") and word not in ("%include", "%ksappend"):
-            notes.append(Note(number, f"{word} is no section that an installer knows"))
-        elif word and not word.startswith(("#", "%")):
-            notes += _command_notes(raw, number, version)
-    if section:
-        notes.append(Note(opened, f"{section} has no %end"))
-    return notes
-
-
-DEFAULT_VERSION = Version.RHEL9
-"""For profiles whose name tells no release."""
-
-BUILT_IN = "kickstart"
-
-
-def render(path: str, names: Mapping[str, object]) -> str:
-    """An answer file for one machine: the template of that path, or the built-in kickstart. Raises :class:`TemplateProblem`.
-
-    The built-in one also sees ``kickstart_version``, made of ``vars.version`` or the profile's name.
-    """
-    if path != BUILT_IN:
-        return render_file(path, names)
-    values, profile, host = (_mapping(names, key) for key in ("vars", "profile", "host"))
-    for line, word in body_lines(str(values.get("post", ""))):
-        raise TemplateProblem(
-            "vars.post", line, f"{word} at the start of a line is read by the installer, not by the script"
-        )
-    if values.get("bootproto") == "static" and not (host.get("address") and host.get("netmask")):
-        raise TemplateProblem(
-            "vars.bootproto", 0, "is static, but the host has no address inside a [[dhcp.subnet]]; give it host.address"
-        )
-    if "rootpw" not in values and "sshkey" not in values:
-        raise TemplateProblem(
-            "vars.rootpw",
-            0,
-            "is missing: the built-in kickstart needs a crypt hash (openssl passwd -6), or vars.sshkey",
-        )
-    version = version_of(values.get("version", "")) or version_of(profile.get("name", "")) or DEFAULT_VERSION
-    return render_file(path, {**names, "kickstart_version": version.value})
-
-
-def _mapping(names: Mapping[str, object], key: str) -> Mapping[str, object]:
-    found = names.get(key)
-    return found if isinstance(found, Mapping) else {}
-
-
-def body_lines(body: str) -> Iterator[tuple[int, str]]:
-    """(line, first word) of the lines in a script's body that an installer interprets itself: they would end it or pull in a file."""
-    for number, raw in enumerate(body.split("\n"), 1):
-        word = _first_word(raw)
-        if word == "%end" or word == "%include" or word in SECTIONS:
-            yield number, word
-
-
-def _first_word(line: str) -> str:
-    words = line.split(None, 1)
-    return words[0] if words else ""
-
-
-def _command_notes(line: str, number: int, version: Version | None) -> Iterator[Note]:
-    words = line.split("#", 1)[0].split()
-    if words[:1] == ["zerombr"] and len(words) > 1:
-        yield Note(number, f"zerombr takes no argument ({words[1]})")
-    yield from _dialect_notes(line, number, version)
-
-
-def _dialect_notes(line: str, number: int, version: Version | None) -> Iterator[Note]:
-    if version is None:
-        return
-    command, *options = line.split("#", 1)[0].split()
+def fates(command: str, options: Sequence[str], version: Version) -> Iterator[tuple[str, Fate]]:
+    """(what, its fate) of a command and its options, where the version does not simply accept it."""
     command = {"partition": "part"}.get(command, command)
     spellings = [command]
     for option in options:
@@ -269,4 +177,10 @@ def _dialect_notes(line: str, number: int, version: Version | None) -> Iterator[
     for spelling in spellings:
         fate = DIALECTS.get(spelling, {}).get(version, Fate.OK)
         if fate is not Fate.OK:
-            yield Note(number, f"{spelling}: {fate.value} in {version.value}", fate is not Fate.DEPRECATED)
+            yield spelling, fate
+
+
+def knows(what: str, version: Version) -> bool:
+    """Whether the version takes a command, or a command and option, without complaint."""
+    command, *options = what.split()
+    return not any(True for _ in fates(command, options, version))

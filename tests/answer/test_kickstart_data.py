@@ -1,0 +1,314 @@
+"""Kickstart from data: every feature for every release is accepted by that release's own parser, or refused by its key."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pykickstart.errors import KickstartParseWarning
+from pykickstart.parser import KickstartParser
+from pykickstart.version import makeVersion
+
+from pxenet.answer.context import HostNetwork, names
+from pxenet.answer.kickstart import BUILT_IN, Version, check, render
+from pxenet.answer.kickstart.data import Kickstart, from_mapping, laid_over, to_mapping
+from pxenet.answer.kickstart.lines import InexpressibleError, quoted
+from pxenet.answer.templates import TemplateProblem
+from pxenet.model import Host, Profile
+
+NET = HostNetwork(0x0A00000B, 0xFFFFFF00, 0x0A000001, (0x0A000001,), "lab.example")
+PASSWORD = {"root_password": "$6$salt$hash"}
+KEY = "ssh-ed25519 AAAAC3Nz ops@example.org"
+
+HANDLERS = {
+    Version.RHEL6: ("RHEL6",),
+    Version.RHEL7: ("RHEL7",),
+    Version.RHEL8: ("RHEL8",),
+    Version.RHEL9: ("RHEL9",),
+    Version.RHEL10: ("RHEL10",),
+    Version.FEDORA: ("F40", "F41", "F42", "F43", "F44", "F45"),
+}
+"""The parsers that stand for each dialect."""
+
+FEATURES: dict[str, Mapping[str, object]] = {
+    "plain": {},
+    "languages": {"languages": ["de_DE.UTF-8", "fr_FR.UTF-8"]},
+    "layouts": {"keyboard": "de", "layouts": ["de", "us"]},
+    "local clock": {"timezone": "Europe/Berlin", "utc": False},
+    "ntp": {"ntp": ["ntp1.example", "ntp2.example"]},
+    "graphical": {"mode": "graphical", "desktop": True, "firstboot": True},
+    "cmdline": {"mode": "cmdline", "end": "poweroff"},
+    "root key": {"root_password": "", "root_ssh_keys": [KEY]},
+    "users": {
+        "group": [{"name": "staff", "gid": 2000}],
+        "user": [
+            {"name": "ops", "password": "$6$a$b", "groups": ["wheel", "staff"], "uid": 1500, "shell": "/bin/bash"},
+            {"name": "app", "ssh_keys": [KEY], "home": "/srv/app", "full_name": "The Application"},
+            {"name": "nobody2", "locked": True},
+        ],
+    },
+    "user gid": {"user": [{"name": "a", "password": "$6$a$b", "gid": 1500}]},
+    "packages": {"packages": ["vim", "-nano", "@^minimal-environment"], "package_options": ["--ignoremissing"]},
+    "weak": {"package_options": ["--exclude-weakdeps"], "core": False, "packages": ["bash"]},
+    "selinux": {"selinux": "permissive", "services": ["chronyd", "-kdump"]},
+    "firewall": {"firewall": {"services": ["ssh", "http"], "ports": ["8080:tcp", "53:udp"], "trust": ["eth1"]}},
+    "no firewall": {"firewall": {"enabled": False}},
+    "bootloader": {
+        "bootloader": {"append": 'console=ttyS0,115200 x="y z"', "timeout": 0, "location": "mbr", "disk": "sda"}
+    },
+    "bootloader password": {"bootloader": {"password": "grub.pbkdf2.sha512.10000.AB"}},
+    "kdump": {"kdump": "128"},
+    "static": {"network": [{"method": "static"}]},
+    "static by hand": {
+        "network": [
+            {"device": "eth0", "method": "static", "address": "10.1.0.5/22", "gateway": "10.1.0.1", "mtu": 9000}
+        ]
+    },
+    "two cards": {
+        "network": [{}, {"device": "eth1", "method": "static", "address": "10.2.0.5/24", "dns": ["10.2.0.1"]}]
+    },
+    "ipv6": {"network": [{"ipv6": "auto"}, {"device": "eth1", "method": "none", "ipv6": "fd00::5/64"}]},
+    "bond": {
+        "network": [{"device": "bond0", "bond": ["eth0", "eth1"], "bond_options": "mode=active-backup,miimon=100"}]
+    },
+    "bridge": {"network": [{"device": "br0", "bridge": ["eth0"], "bridge_options": "stp=no", "method": "static"}]},
+    "vlan": {"network": [{}, {"device": "eth0", "vlan": 100}]},
+    "vlan name": {"network": [{}, {"device": "eth0", "vlan": 100, "vlan_name": "vlan100"}]},
+    "one disk": {"disk": {"use": ["sda"]}},
+    "gpt": {"disk": {"use": ["sda"], "label": "gpt"}},
+    "keep": {"disk": {"wipe": "none"}, "partition": [{"mount": "/", "size": "10G", "disk": "sda"}]},
+    "plain layout": {"disk": {"scheme": "plain", "filesystem": "xfs"}},
+    "thin": {"disk": {"scheme": "thinp", "home": False}},
+    "btrfs": {"disk": {"scheme": "btrfs"}},
+    "no swap": {"disk": {"swap": False}},
+    "encrypted": {"disk": {"encrypt": True, "passphrase": "open sesame"}},
+    "partitions": {
+        "disk": {"use": ["sda", "sdb"]},
+        "partition": [
+            {"mount": "/boot", "size": "1G", "filesystem": "ext4", "disk": "sda", "primary": True},
+            {"mount": "swap", "size": "recommended"},
+            {"mount": "/", "size": "10G", "max_size": "50G", "label": "root", "mount_options": "noatime"},
+            {"mount": "/srv", "size": "rest", "disk": "sdb"},
+        ],
+    },
+    "mkfs": {"partition": [{"mount": "/", "size": "rest", "mkfs_options": "-m 1"}]},
+    "lvm": {
+        "disk": {"use": ["sda"]},
+        "volume_group": [{"name": "vg0"}],
+        "partition": [
+            {"mount": "/boot", "size": "1G"},
+            {"mount": "/", "size": "20G", "group": "vg0"},
+            {"mount": "swap", "size": "4G", "group": "vg0", "name": "swap"},
+            {"mount": "/var/log", "size": "rest", "group": "vg0", "filesystem": "xfs"},
+        ],
+    },
+    "raid": {
+        "disk": {"use": ["sda", "sdb"]},
+        "partition": [{"mount": "/boot", "size": "1G", "raid": "1"}, {"mount": "/", "size": "rest", "raid": "1"}],
+    },
+    "repository": {
+        "repository": [
+            {"name": "extra", "url": "http://10.0.0.1/extra", "cost": 100, "include": ["nginx*"], "exclude": ["a", "b"]}
+        ]
+    },
+    "repository kept": {"repository": [{"name": "extra", "url": "http://10.0.0.1/extra", "install": True}]},
+    "metalink": {"repository": [{"name": "extra", "metalink": "http://10.0.0.1/metalink"}]},
+    "scripts": {
+        "pre": "echo 'a # b' $HOME ${#x[@]} {{ x }} {% y %} {# z #}",
+        "post": "cat <<E\n# %end is text here\nE\n",
+        "script": [
+            {"when": "post", "body": "print('#')", "interpreter": "/usr/bin/python3", "log": "/root/my log"},
+            {"when": "post", "body": "cp /a /mnt/sysimage/b", "outside": True, "must_succeed": True},
+            {"when": "pre", "body": "true"},
+        ],
+    },
+    "on error": {"on_error": "journalctl | tail"},
+    "hosts": {"etc_hosts": ["10.0.0.1 boot boot.example", "10.0.0.2 dns"]},
+    "commands": {"commands": ["iscsiname iqn.2024-01.org.example:x"]},
+}
+
+REFUSED: dict[tuple[str, str], str] = {
+    ("languages", "rhel6"): "languages",
+    ("layouts", "rhel6"): "layouts",
+    ("ntp", "rhel6"): "ntp",
+    ("user gid", "rhel6"): "user[1]",
+    ("weak", "rhel6"): "package_options",
+    ("weak", "rhel7"): "package_options",
+    ("weak", "rhel8"): "package_options",
+    ("bridge", "rhel6"): "network[1]",
+    ("vlan name", "rhel6"): "network[2]",
+    ("gpt", "rhel6"): "disk.label",
+    ("plain layout", "rhel6"): "disk",
+    ("thin", "rhel6"): "disk",
+    ("btrfs", "rhel6"): "disk",
+    ("btrfs", "rhel8"): "disk",
+    ("btrfs", "rhel9"): "disk",
+    ("btrfs", "rhel10"): "disk",
+    ("no swap", "rhel6"): "disk",
+    ("no swap", "rhel7"): "disk",
+    ("mkfs", "rhel6"): "partition[1]",
+    ("repository kept", "rhel6"): "repository[1]",
+    ("metalink", "rhel6"): "repository[1]",
+    ("metalink", "rhel7"): "repository[1]",
+    ("on error", "rhel6"): "on_error",
+    ("on error", "rhel7"): "on_error",
+}
+"""(feature, release) → the key that says why not. Everything else is rendered."""
+
+
+def seen(version: str, data: Mapping[str, object], profile: str = "linux") -> dict[str, object]:
+    host = Host("node1", bytes.fromhex("525400123456"), kickstart={"version": version, **PASSWORD, **data})
+    source = Profile(profile, "k", answer=BUILT_IN, source_url="{server}/profile/linux")
+    return names(host, source, token="ab" * 16, server_url="http://10.0.0.1", server_address=0x0A000001, network=NET)
+
+
+def complaints(text: str, handler: str) -> list[str]:
+    """What the parser of a release says of a kickstart, its warnings included."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            KickstartParser(makeVersion(handler), missingIncludeIsFatal=True).readKickstartFromString(text)
+        except Exception as error:  # noqa: BLE001 - whatever it says is the finding
+            return [str(error)]
+    return [str(each.message) for each in caught if issubclass(each.category, KickstartParseWarning)]
+
+
+@pytest.mark.parametrize("version", Version, ids=lambda version: version.value)
+@pytest.mark.parametrize("feature", FEATURES)
+def test_every_feature_in_every_release(feature: str, version: Version) -> None:
+    """The release's own parser accepts what is rendered without a warning; what it cannot be told is refused by its key."""
+    refused = REFUSED.get((feature, version.value))
+    if refused is not None:
+        with pytest.raises(InexpressibleError, match=version.value) as caught:
+            render(BUILT_IN, seen(version.value, FEATURES[feature]))
+        assert refused == caught.value.key
+        return
+    text = render(BUILT_IN, seen(version.value, FEATURES[feature]))
+    assert [] == check(text, version)
+    assert {handler: [] for handler in HANDLERS[version]} == {
+        handler: complaints(text, handler) for handler in HANDLERS[version]
+    }
+
+
+def test_the_validator_itself_can_object() -> None:
+    """A text of another release is not accepted: the matrix can fail."""
+    text = render(BUILT_IN, seen("rhel9", {"ntp": ["ntp.example"]}))
+    assert complaints(text, "RHEL7") != []
+
+
+@pytest.mark.parametrize("feature", ["plain", "lvm", "bond", "scripts"])
+def test_the_command_agrees(feature: str, tmp_path: Path) -> None:
+    """``ksvalidator``, as people run it, takes the release's kickstart, and not the one of another release."""
+    validator = Path(sys.executable).with_name("ksvalidator")
+    statuses = []
+    for version in ("rhel9", "rhel7"):
+        file = tmp_path / f"{version}.cfg"
+        file.write_text(render(BUILT_IN, seen(version, FEATURES[feature])))
+        statuses.append(subprocess.run([validator, "-v", "RHEL9", file], capture_output=True, timeout=60).returncode)
+    assert [True, False] == [status == 0 for status in statuses]  # RHEL 7's begins with "install"
+
+
+@pytest.mark.parametrize(
+    ("data", "key", "words"),
+    [
+        ({"root_password": ""}, "root_password", "nobody could log in"),
+        ({"root_password": "secret"}, "root_password", "openssl passwd -6"),
+        ({"user": [{"name": "a"}]}, "user[1].password", "a has no way to log in"),
+        ({"version": "solaris"}, "version", '"solaris" is no release that is known; rhel6'),
+        ({"network": [{"bond": ["a", "b"]}]}, "network[1].device", "such as bond0"),
+        ({"network": [{"device": "x", "bond": ["a"], "bridge": ["b"]}]}, "network[1].bridge", "make two of them"),
+        ({"network": [{}, {"device": "b", "method": "static"}]}, "network[2].address", "is missing"),
+        ({"network": [{"method": "static", "address": "10.0.0.5"}]}, "network[1].address", "such as 10.0.0.5/24"),
+        ({"network": [{"method": "static", "address": "x/24"}]}, "network[1].address", "is not an address"),
+        ({"network": [{"address": "10.0.0.5/24"}]}, "network[1].address", 'belongs to method = "static"'),
+        ({"disk": {"encrypt": True}}, "disk.encrypt", "needs disk.passphrase"),
+        ({"partition": [{"mount": "/"}]}, "partition[1].size", "how large shall / be?"),
+        ({"partition": [{"mount": "/", "size": "big"}]}, "partition[1].size", '"big" is not a size'),
+        ({"partition": [{"mount": "/", "size": "0G"}]}, "partition[1].size", "is not a size"),
+        (
+            {"partition": [{"mount": "/", "size": "1G", "group": "vg"}]},
+            "partition[1].group",
+            "is called vg; known: none",
+        ),
+        ({"volume_group": [{"name": "vg0"}]}, "volume_group", "vg0 has no partition in it"),
+        ({"partition": [{"mount": "/", "size": "1G", "raid": "7"}]}, "partition[1].raid", '"7" is no level'),
+        ({"partition": [{"mount": "/", "size": "1G", "raid": "1"}]}, "partition[1].raid", "needs 2 disks"),
+        ({"kdump": "much"}, "kdump", '"much" is not auto, off or a number'),
+        ({"repository": [{"name": "x"}]}, "repository[1].url", "one of url, mirror_list and metalink"),
+        ({"packages": ["vim\n%end"]}, "packages", "is not one package"),
+        ({"commands": ["%post"]}, "commands", "is not one command"),
+        ({"language": "en\nrootpw x"}, "language", "has more than one line"),
+        ({"etc_hosts": ["a\nb"]}, "etc_hosts", "has more than one line"),
+        ({"post": "a\n  %end"}, "post", "read by the installer, not by the script"),
+        ({"script": [{"when": "pre", "body": "%include x"}]}, "script[1].body", "read by the installer"),
+        ({"script": [{"when": "pre", "body": "x", "outside": True}]}, "script[1].body", "outside is for post"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_makes_no_sense(data: Mapping[str, object], key: str, words: str) -> None:
+    """Each fault is told by the key it is in, and by what would be right."""
+    with pytest.raises(InexpressibleError) as caught:
+        render(BUILT_IN, seen("rhel9", data))
+    assert (f"kickstart.{key}", True) == (caught.value.file, words in caught.value.message)
+
+
+def test_shell_text_passes_unharmed() -> None:
+    """No character of a script means anything to us, or to a template engine."""
+    script = "x=$(cat <<'E'\n{{ a }} {% b %} {# c #} ${#d[@]} $e \\n 'f' \"g\"\nE\n)"
+    assert f"%post\n{script}\n%end\n" in render(BUILT_IN, seen("rhel9", {"post": script}))
+
+
+def test_an_overlay_sees_the_data_rendered(tmp_path: Path) -> None:
+    """A template of a profile that has data takes its parts, and adds to them."""
+    template = tmp_path / "ks.cfg"
+    template.write_text("{{ kickstart.commands }}# mine\n{{ kickstart.packages }}{{ kickstart.scripts }}")
+    made = render(str(template), seen("rhel9", {"packages": ["vim"]}))
+    assert render(BUILT_IN, seen("rhel9", {"packages": ["vim"]})) == made.replace("# mine\n", "\n")
+    assert "# mine\n" in made
+
+
+def test_hosts_over_profiles() -> None:
+    """Tables are laid over key by key, lists and values replaced."""
+    below = {"language": "de", "disk": {"use": ["sda"], "wipe": "all"}, "packages": ["a"]}
+    above = {"disk": {"use": ["nvme0n1"]}, "packages": ["b"]}
+    assert {"language": "de", "disk": {"use": ["nvme0n1"], "wipe": "all"}, "packages": ["b"]} == laid_over(below, above)
+    assert below["disk"] == {"use": ["sda"], "wipe": "all"}
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_data_both_ways(feature: str) -> None:
+    """A record says of itself what was written, and nothing else."""
+    written = {key: value for key, value in {**PASSWORD, **FEATURES[feature]}.items() if value != ""}
+    again = to_mapping(from_mapping(written, Kickstart))
+    assert from_mapping(again, Kickstart) == from_mapping(written, Kickstart)
+    assert set(again) <= set(written)
+
+
+@given(st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1))
+def test_quoting(word: str) -> None:
+    """Whatever a value is, the installer's splitting of lines gives it back."""
+
+    for each in (word, f"--option={word}"):
+        assert [each] == shlex.split(quoted(each), comments=True)
+
+
+def test_keys_for_releases_without_the_command() -> None:
+    """RHEL 6 and 7 know no sshkey: a script puts the keys where sshd looks."""
+    text = render(BUILT_IN, seen("rhel7", {"root_ssh_keys": [KEY]}))
+    assert ("\nsshkey" in text, f"PXENET_KEYS'\n{KEY}\nPXENET_KEYS\n" in text) == (False, True)
+
+
+def test_a_variable_is_named_as_it_was_written() -> None:
+    """Who writes vars.bootproto is not told of a key that is nowhere in the configuration."""
+    host = Host("n", vars={"bootproto": "static", "rootpw": "$6$a$b"})
+    with pytest.raises(TemplateProblem, match=r"^vars\.bootproto: is static, but"):
+        render(
+            BUILT_IN, names(host, Profile("alma9", "k", answer=BUILT_IN), token="t", server_url="", server_address=0)
+        )
