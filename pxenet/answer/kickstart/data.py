@@ -34,7 +34,9 @@ class Disk:
     use: Sequence[str] = _key((), "Disks to use. Unset: all; name them where a machine has others.", ["sda"])
     wipe: Literal["all", "linux", "none"] = _key("all", "What is removed from them: all, linux (its partitions), none.")
     label: Literal["", "gpt", "msdos"] = _key("", "Partition table to make. Unset: the installer's choice.", "gpt")
-    scheme: Literal["lvm", "plain", "thinp", "btrfs"] = _key("lvm", "Layout without [[partition]] tables.")
+    scheme: Literal["lvm", "plain", "thinp", "btrfs", "none"] = _key(
+        "lvm", "Layout without [[partition]] tables; none: commands or a template has it."
+    )
     filesystem: str = _key("", "File system of that layout. Unset: the installer's choice.", "xfs")
     home: bool = _key(True, "That layout may have a /home of its own.")
     swap: bool = _key(True, "That layout has swap space.")

@@ -19,6 +19,8 @@ _LEAST_MIB = 1
 def add_storage(lines: Lines, data: Kickstart) -> None:
     """All that happens to disks."""
     disk = data.disk
+    if disk.scheme == "none" and not data.partition:
+        return
     _prepare(lines, disk)
     if not data.partition:
         for group in data.volume_group:
