@@ -10,6 +10,7 @@ from pxenet import __version__
 from pxenet.cli.check import check
 from pxenet.cli.events import events
 from pxenet.cli.hosts import hosts
+from pxenet.cli.kickstart import app as kickstart
 from pxenet.cli.leases import leases
 from pxenet.cli.reinstall import reinstall
 from pxenet.cli.render import render
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (serve, check, render, status, hosts, leases, events, reinstall, simulate):
     app.command()(command)
+app.add_typer(kickstart, name="kickstart")
 
 
 def _version(wanted: bool) -> None:
