@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -132,6 +132,50 @@ class Relay:
     """The relay's own port, put into option 82.19 by its presence: answers come to it; 0: port 67 as ever."""
     server_port: int = 67
     circuit_id: bytes = b""
+    agent_information: bytes = b""
+    """Option 82 as a real relay was seen to send it, instead of one made of the above."""
+
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How this one machine says things, where that is known better than by its kind: as it was captured."""
+
+    tftp: Mapping[str, Pairs] = field(default_factory=dict)
+    """``Traits.name`` → the options of its requests."""
+    http: Mapping[str, Pairs] = field(default_factory=dict)
+    """``Agent.name`` → the headers of its requests."""
+    judge: Callable[[str, str], str] = field(default=lambda name, arch: "")
+    """Why a boot program (name or URL, ``x64`` …) cannot be started, as firmware that looks into the file would say; empty: it can.
+    By default every file is what its name says: those of a simulation may be mere stand-ins."""
+
+
+@dataclass(slots=True)
+class Read:
+    """One request for a file, and what became of it."""
+
+    at: float
+    by: str
+    """``Traits.name`` or ``Agent.name``."""
+    url: str
+    """``tftp://10.0.0.1/name``, with the name as it was asked for; or the URL."""
+    method: str = "RRQ"
+    asked: Pairs = ()
+    """TFTP options."""
+    granted: Pairs = ()
+    """TFTP options of the OACK; of HTTP the reply's headers."""
+    status: int = 0
+    """Of HTTP."""
+    size: int = 0
+    ended_at: float = NEVER
+    failure: str = ""
+    """Empty: it has what it wanted."""
+
+
+MAX_READS = 4096
+MAX_REPLIES = 256
 
 
 class Body:
@@ -158,6 +202,11 @@ class Body:
         self.router = 0
         self.failure = ""
         self.trail: list[str] = []
+        self.manners = Manners()
+        self.reads: list[Read] = []
+        """What it asked for in this boot; of very many the first."""
+        self.replies: list[tuple[float, str, object]] = []
+        """Replies by DHCP that belonged to one of its conversations in this boot: when, ``Voice.name``, ``dhcp.Reply``."""
         self.said = Said()
         self._fetches = 0
         self._port = 0
@@ -177,6 +226,12 @@ class Body:
         fetch.id = self._fetches
         self.said.fetches.append(fetch)
         return self._fetches
+
+    def asks(self, read: Read) -> Read:
+        """Note that it asks for a file."""
+        if len(self.reads) < MAX_READS:
+            self.reads.append(read)
+        return read
 
     def next_port(self, low: int, high: int) -> int:
         """The next source port of a stack that counts them up, within these bounds."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pxenet.net.datagram import BROADCAST
-from pxenet.sim.body import Body, Heard, SimDatagram
+from pxenet.sim.body import MAX_REPLIES, Body, Heard, SimDatagram
 from pxenet.sim.voices import Fill, Voice, Words
 from pxenet.wire.dhcp import LARGEST_BYTES, Message, parse, serialize
 from pxenet.wire.iana import BOOTREPLY, BOOTREQUEST, MessageType, OptionCode
@@ -125,7 +125,9 @@ def say(body: Body, exchange: Exchange, kind: MessageType, words: Words, secs: i
     if relay.port:
         inside[RelayCode.SOURCE_PORT] = b""
     options = message.options
-    if inside:
+    if relay.agent_information:
+        options = options.with_({OptionCode.RELAY_AGENT: relay.agent_information})
+    elif inside:
         value = b"".join(bytes((code, len(raw))) + raw for code, raw in inside.items())
         options = options.with_({OptionCode.RELAY_AGENT: value})
     relayed = replace(message, hops=1, giaddr=relay.address, options=options)
@@ -155,7 +157,10 @@ def hear(body: Body, exchange: Exchange, heard: Heard) -> Reply | None:
         or kind == MessageType.DISCOVER
     ):
         return None
-    return Reply(message, heard.payload, heard.from_address, heard.from_port)
+    reply = Reply(message, heard.payload, heard.from_address, heard.from_port)
+    if len(body.replies) < MAX_REPLIES:
+        body.replies.append((body.now, exchange.voice.name, reply))
+    return reply
 
 
 def take_lease(body: Body, ack: Reply) -> None:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from pxenet.sim import boards, edk2, grub, installer, ipxe_script, pxelinux, shim
 from pxenet.sim.body import Body, BootError, Stage, Steps, work
+from pxenet.sim.lease import acquire
 from pxenet.sim.programs import Disk, Kernel, Outcome, Start, kind_of
 from pxenet.sim.voices import (
     EDK2_HTTP_ARM64,
@@ -40,7 +41,8 @@ class Personality:
     name: str
     title: str
     firmware: str
-    """Which behaviour: ``ipxe``, ``edk2-pxe``, ``edk2-http``, ``u-boot``, ``raspberry``, ``raspberry-4``."""
+    """Which behaviour: ``ipxe``, ``edk2-pxe``, ``edk2-http``, ``u-boot``, ``raspberry``, ``raspberry-4``; ``system``: none, an
+    operating system asks for its address."""
     voice: Voice
     ipxe: Voice
     """How an iPXE speaks that is loaded into it."""
@@ -102,6 +104,10 @@ def life(body: Body, personality: Personality) -> Steps[None]:
 
 
 def _firmware(body: Body, personality: Personality) -> Steps[Outcome]:
+    if personality.firmware == "system":
+        yield from acquire(body, personality.voice)
+        body.enter(Stage.LEASE)
+        return Disk("it runs from there already")
     if personality.firmware == "ipxe":
         return (
             yield from ipxe_script.rom(body, personality.voice, personality.arch, personality.settles_s, run_program)
@@ -130,6 +136,8 @@ def run_program(body: Body, start: Start) -> Steps[Outcome]:
     if start.depth > MAX_PROGRAMS:
         raise BootError(f"{start.name}: boot programs load one another for ever")
     kind = kind_of(start.name)
+    if unfit := body.manners.judge(start.url or start.name, start.arch):
+        raise BootError(unfit)
     body.note(f"starts {start.name}")
     if kind in ("pxelinux", "lpxelinux", "syslinux"):
         if start.url:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pxenet.sim.body import Body, BootError, HttpFetch, HttpReply, Steps
+from pxenet.sim.body import Body, BootError, HttpFetch, HttpReply, Read, Steps
 from pxenet.sim.url import join, split
 
 Headers = tuple[tuple[str, str], ...]
@@ -76,12 +76,20 @@ BUSYBOX = Agent("busybox wget", (("Host", HOST), ("User-Agent", "Wget"), ("Conne
 
 
 def request(
-    agent: Agent, url: str, method: str = "GET", more: Headers = (), *, keep: bool = False, body: bytes = b""
+    agent: Agent,
+    url: str,
+    method: str = "GET",
+    more: Headers = (),
+    *,
+    keep: bool = False,
+    body: bytes = b"",
+    manners: Headers | None = None,
 ) -> HttpFetch:
-    """The request as this client makes it."""
+    """The request as this client makes it; ``manners``: with these headers instead of its kind's."""
     parts = split(url)
     names = {HOST: parts.netloc.rpartition("@")[2], HOST_WITHOUT_PORT: parts.hostname or ""}
-    headers = tuple((name, names.get(value, value)) for name, value in agent.headers)
+    own = agent.headers if manners is None else manners
+    headers = tuple((name, names.get(value, value)) for name, value in own)
     if body:
         more = (*more, ("Content-Length", str(len(body))))
     return HttpFetch(0, method, url, (*headers, *more), body, keep, agent.version)
@@ -102,6 +110,7 @@ def get(
 
 def _tried(body: Body, agent: Agent, url: str, more: Headers, keep: bool, method: str) -> Steps[HttpReply]:
     reply = HttpReply(failed="not asked")
+    read = body.asks(Read(body.now, agent.name, url, method))
     for attempt in range(agent.tries):
         if attempt:
             body.retries += 1
@@ -111,12 +120,14 @@ def _tried(body: Body, agent: Agent, url: str, more: Headers, keep: bool, method
         (reply,) = yield from wait(body, [_ask(body, agent, url, more, keep, method)])
         if not reply.failed and reply.status < 500:
             break
+    read.status, read.granted, read.size, read.ended_at = reply.status, reply.headers, reply.size, body.now
+    read.failure = reply.failed or ("" if reply.status < 400 else f"HTTP status {reply.status}")
     return reply
 
 
 def _ask(body: Body, agent: Agent, url: str, more: Headers, keep: bool, method: str) -> int:
     body.file = url
-    return body.fetch(request(agent, url, method, more, keep=keep))
+    return body.fetch(request(agent, url, method, more, keep=keep, manners=body.manners.http.get(agent.name)))
 
 
 def wait(body: Body, ids: Sequence[int]) -> Steps[list[HttpReply]]:

@@ -83,7 +83,8 @@ def run(body: Body, kernel: Kernel, system: System | None = None) -> Steps[None]
     """From the kernel's start to the report. BootError: the install has failed, in the installer's words."""
     arguments = Arguments.of(kernel.args)
     kickstart, preseed = arguments.last("inst.ks", "ks"), arguments.last("url", "preseed/url")
-    if system is None:
+    other = preseed and not kickstart if system is not None and system.kickstart else kickstart
+    if system is None or other:  # a captured system does not run where the kernel's arguments are for another one
         system = DEBIAN_SYSTEM if preseed and not kickstart else ANACONDA_SYSTEM
     answer_url = preseed if not system.kickstart else kickstart
     body.enter(Stage.SYSTEM)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import heapq
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Upload, Want
@@ -22,7 +22,8 @@ from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_addre
 from pxenet.sim.body import ClientSend, HttpFetch, HttpReply, Said, SimDatagram
 from pxenet.sim.faults import CALM, Faults, Weather
 from pxenet.sim.figures import Traffic
-from pxenet.sim.fleet import Fleet
+from pxenet.sim.ledger import Ledger
+from pxenet.sim.machine import Machine
 from pxenet.sim.web import Site, answer
 
 BEGAN_AT = 1_800_000_000.0
@@ -63,6 +64,58 @@ class Server(Site, Protocol):
         ...
 
 
+class Crew(Protocol):
+    """The machines, and whoever keeps their books: a fleet, or the machines of a capture."""
+
+    @property
+    def machines(self) -> Sequence[Machine]: ...
+
+    @property
+    def index_of(self) -> Mapping[bytes, int]:
+        """Hardware address → place among the machines."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """Who was given which address."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Every machine has come to its end."""
+        ...
+
+    def times(self) -> Sequence[float]:
+        """When each machine is switched on, in seconds after the beginning."""
+        ...
+
+    def switched_on(self, index: int, now: float) -> None:
+        """A machine's button was pressed."""
+        ...
+
+    def heard(self, payload: bytes, now: float) -> None:
+        """A DHCP reply has reached the machine that it is for."""
+        ...
+
+    def ended(self, index: int, now: float) -> float | None:
+        """A machine has come to an end; when it shall be switched on again, if at all."""
+        ...
+
+
+Beside = Callable[[int, ClientSend], Sequence[SimDatagram]]
+"""Another server on the machines' wire: its answers to what a machine (by its place) says to everybody, or to that server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """Where a machine is plugged in."""
+
+    address: int
+    """The server's on that wire."""
+    interface: int
+    """The server's index of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The server's UDP ports."""
@@ -85,13 +138,14 @@ class Link:
 
     def __init__(
         self,
-        fleet: Fleet,
+        fleet: Crew,
         *,
         faults: Faults = CALM,
         faults_of: Callable[[int], Faults] | None = None,
         seed: int = 0,
         http_bytes_s: float = 117e6,
         tap: Callable[[float, bytes, bytes, int], None] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         """``faults_of``: the path of each machine, instead of ``faults`` for all. ``http_bytes_s``: what the server's own wire carries
         (a gigabit). ``tap``: sees (time, payload, the client's ``sockaddr``, the server's port) of every datagram that arrives."""
@@ -104,6 +158,7 @@ class Link:
         self._http_bytes_s = http_bytes_s
         self._http_free_at = 0.0
         self._tap = tap
+        self._beside = beside
         self._heap: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self._count = 0
         self._buttons = 0
@@ -121,10 +176,22 @@ class Link:
         return self.weather.traffic
 
     def serve(
-        self, server: Server, address: int, commit: Commit, *, ports: Ports = Ports(), interface: int = 1
+        self,
+        server: Server,
+        address: int,
+        commit: Commit,
+        *,
+        ports: Ports = Ports(),
+        interface: int = 1,
+        plugs: Sequence[Plug] | None = None,
     ) -> None:
-        """Put a server on the wire, at this address and on the interface that it knows by this index. Before ``run``."""
-        self._server, self._address, self._commit, self._interface = server, address, commit, interface
+        """Put a server on the wire, at this address and on the interface that it knows by this index. Before ``run``.
+
+        ``plugs``: where each machine is plugged in, when there are several wires.
+        """
+        self._server, self._address, self._commit = server, address, commit
+        self._plugs = [Plug(address, interface)] * len(self.fleet.machines) if plugs is None else plugs
+        self._addresses = frozenset((address, *(plug.address for plug in self._plugs)))
         dhcp, tftp = _Driven(server.dhcp), _Driven(server.tftp)
         self._driven = {ports.dhcp: dhcp, ports.proxy: dhcp, ports.tftp: tftp}
         self._dhcp_ports = frozenset((ports.dhcp, ports.proxy))
@@ -221,14 +288,28 @@ class Link:
 
     def _to_server(self, index: int, send: ClientSend) -> None:
         to = send.to_address
-        if to not in (self._address, BROADCAST):
-            self.traffic.unclaimed += 1
+        answered = self._asked_beside(index, send)
+        if to != BROADCAST and to not in self._addresses:
+            self.traffic.unclaimed += not answered
             return
+        plug = self._plugs[index]
+        local = plug.address if to == BROADCAST else to
         port = self._ours.get(send.to_port, send.to_port)
         peer = pack_peer(send.from_address, send.from_port)
         for delay, payload in self.weather.carry(send.payload, self._path(index)):
-            datagram = Datagram(payload, peer, self._address, port, self._interface, to == BROADCAST)
+            datagram = Datagram(payload, peer, local, port, plug.interface, to == BROADCAST)
             self._at(self.now + delay, self._receive, datagram)
+
+    def _asked_beside(self, index: int, send: ClientSend) -> bool:
+        """Let another server answer too; whether it does."""
+        replies = self._beside(index, send) if self._beside is not None else ()
+        for reply in replies:
+            for delay, payload in self.weather.carry(reply.payload, self._path(index)):
+                self._at(self.now + 2 * delay, self._hear_beside, index, replace(reply, payload=payload))
+        return bool(replies)
+
+    def _hear_beside(self, index: int, heard: SimDatagram) -> None:
+        self._obey_machine(index, self.fleet.machines[index].receive(heard, self.now))
 
     def _path(self, index: int) -> Faults:
         return self.faults if self._faults_of is None else self._faults_of(index)
@@ -241,7 +322,9 @@ class Link:
         if send.port in self._dhcp_ports:
             self.fleet.heard(payload, self.now)
         from_port = self._theirs.get(send.port, send.port)
-        heard = SimDatagram(payload, send.source or self._address, from_port, peer_address(send.to), peer_port(send.to))
+        heard = SimDatagram(
+            payload, send.source or self._plugs[index].address, from_port, peer_address(send.to), peer_port(send.to)
+        )
         self._obey_machine(index, machine.receive(heard, self.now))
 
     # -- the server -----------------------------------------------------------------------------------------------------------
@@ -340,7 +423,8 @@ class Link:
 
     def _answer(self, index: int, fetch: HttpFetch) -> None:
         address = self.fleet.machines[index].address
-        reply, served = answer(self._server, fetch, address, self._address, self._written, self.now)
+        local = self._plugs[index].address
+        reply, served = answer(self._server, fetch, address, local, self._written, self.now)
         self._http_free_at = max(self._http_free_at, self.now) + reply.size / self._http_bytes_s
         self._at(self._http_free_at + self._path(index).delay_s[1], self._fetched, index, fetch.id, reply)
         if served is not None:

@@ -17,6 +17,7 @@ from pxenet.sim.body import (
     Heard,
     HttpFetch,
     HttpReply,
+    Manners,
     RebootError,
     Relay,
     Said,
@@ -64,9 +65,12 @@ class Machine(Body):
         uuid: bytes | None = None,
         serial: str = "",
         pace: float = 1.0,
+        manners: Manners | None = None,
     ) -> None:
         """``pace`` scales the times a machine spends on itself (self-test, kernel start), never those of its protocols; 0: none."""
         super().__init__(mac, seed, relay=relay, uuid=uuid, serial=serial, pace=pace)
+        if manners is not None:
+            self.manners = manners
         self.personality = personality
         self.name = name or mac.hex(":")
         self._life: Steps[None] | None = None
@@ -111,6 +115,7 @@ class Machine(Body):
         self.boots += 1
         self.stage = Stage.OFF
         self.reached = {}
+        self.reads, self.replies = [], []
         self.address = self.netmask = self.router = self.bytes_read = 0
         self.file = self.failure = ""
         self._life = life(self, self.personality)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from pxenet.sim.body import Body, BootError, SimDatagram, Steps
+from pxenet.sim.body import Body, BootError, Read, SimDatagram, Steps
 from pxenet.wire.reader import WireError
+from pxenet.wire.text import address_text
 from pxenet.wire.tftp import Ack, Data, Error, ErrorCode, Oack, OpCode, Packet, Request, option_number, parse, serialize
 
 TFTP_PORT = 69
@@ -109,6 +110,7 @@ class _Transfer:
     last: tuple[bytes, int] = (b"", TFTP_PORT)
     until: float = 0.0
     done: bool = False
+    read: Read = field(default_factory=lambda: Read(0.0, "", ""))
 
 
 def source_port(body: Body, traits: Traits) -> int:
@@ -119,6 +121,21 @@ def source_port(body: Body, traits: Traits) -> int:
 def read(body: Body, traits: Traits, server: int, name: str, keep: int = 0) -> Steps[Got]:
     """Read a file to its end. TftpError: the server refused it; BootError: it fell silent, or cannot be understood."""
     work = _start(body, traits, server, name, keep)
+    try:
+        return (yield from _read(body, work))
+    except BootError as error:
+        work.read.failure = str(error)
+        raise
+    finally:
+        _ended(body, work)
+
+
+def _ended(body: Body, work: _Transfer) -> None:
+    work.read.size, work.read.ended_at = work.got.size, body.now
+
+
+def _read(body: Body, work: _Transfer) -> Steps[Got]:
+    server = work.server
     while not work.done:
         heard = yield work.until
         if heard is None:
@@ -139,6 +156,19 @@ def read(body: Body, traits: Traits, server: int, name: str, keep: int = 0) -> S
 def size_of(body: Body, traits: Traits, server: int, name: str) -> Steps[int]:
     """EDK2's question for the size: the OACK's tsize, and an ERROR 8 to end the transfer (``PxeBcTftpGetFileSize``; captured)."""
     work = _start(body, traits, server, name, 0)
+    try:
+        size = yield from _size_of(body, work)
+        work.got.size = size
+        return size
+    except BootError as error:
+        work.read.failure = str(error)
+        raise
+    finally:
+        _ended(body, work)
+
+
+def _size_of(body: Body, work: _Transfer) -> Steps[int]:
+    traits, server, name = work.traits, work.server, work.name
     while True:
         heard = yield work.until
         if heard is None:
@@ -171,8 +201,11 @@ def exists(body: Body, traits: Traits, server: int, name: str) -> Steps[bool]:
         elif isinstance(heard, SimDatagram) and heard.to_port == work.port and heard.from_address == server:
             packet = _parse(heard.payload)
             if isinstance(packet, Error):
+                work.read.failure = f"TFTP error {packet.code} for {name}: {packet.text}"
+                _ended(body, work)
                 return False
             if isinstance(packet, Data):
+                _ended(body, work)
                 body.send(serialize(Error(0, traits.abort)), server, heard.from_port, work.port)
                 return True
 
@@ -180,7 +213,11 @@ def exists(body: Body, traits: Traits, server: int, name: str) -> Steps[bool]:
 def _start(body: Body, traits: Traits, server: int, name: str, keep: int) -> _Transfer:
     if not server:
         raise BootError(f"no server to read {name} from: the answer names none (siaddr)")
+    options = body.manners.tftp.get(traits.name)
+    if options is not None and options != traits.options:
+        traits = replace(traits, options=options)
     work = _Transfer(traits, name, server, source_port(body, traits), keep)
+    work.read = body.asks(Read(body.now, traits.name, f"tftp://{address_text(server)}/{name}", asked=traits.options))
     body.file = name
     try:
         request = Request(OpCode.RRQ, name, "octet", traits.options)
@@ -237,6 +274,7 @@ def _other(body: Body, work: _Transfer, payload: bytes, port: int) -> None:
 
 def _check(body: Body, work: _Transfer, packet: Oack, port: int) -> None:
     """Take over what was granted; refuse, with an ERROR, what this client does not take."""
+    work.read.granted = packet.options
     asked = {name.lower(): value for name, value in work.traits.options}
     for spelled, value in packet.options:
         name, number = spelled.lower(), option_number(value)
