@@ -45,6 +45,8 @@ class System:
     headers: Headers = ()
     kickstart: bool = True
     reads_repository: bool = True
+    gives_way: bool = False
+    """It does not run where the kernel's arguments are for another one: it is what a capture showed of another kernel."""
 
 
 ANACONDA_SYSTEM = System("Anaconda", ANACONDA, http.CURL, http.LIBREPO)
@@ -83,9 +85,9 @@ def run(body: Body, kernel: Kernel, system: System | None = None) -> Steps[None]
     """From the kernel's start to the report. BootError: the install has failed, in the installer's words."""
     arguments = Arguments.of(kernel.args)
     kickstart, preseed = arguments.last("inst.ks", "ks"), arguments.last("url", "preseed/url")
-    other = preseed and not kickstart if system is not None and system.kickstart else kickstart
-    if system is None or other:  # a captured system does not run where the kernel's arguments are for another one
-        system = DEBIAN_SYSTEM if preseed and not kickstart else ANACONDA_SYSTEM
+    debian = bool(preseed and not kickstart)
+    if system is None or (system.gives_way and system.kickstart is debian):
+        system = DEBIAN_SYSTEM if debian else ANACONDA_SYSTEM
     answer_url = preseed if not system.kickstart else kickstart
     body.enter(Stage.SYSTEM)
     yield from work(body, system.starts_s)
