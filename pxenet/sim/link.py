@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Upload, Want
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
@@ -25,6 +26,7 @@ from pxenet.sim.figures import Traffic
 from pxenet.sim.ledger import Ledger
 from pxenet.sim.machine import Machine
 from pxenet.sim.web import Site, answer
+from pxenet.wire.text import parse_address
 
 BEGAN_AT = 1_800_000_000.0
 """Virtual seconds since the epoch at which a run begins."""
@@ -423,13 +425,21 @@ class Link:
 
     def _answer(self, index: int, fetch: HttpFetch) -> None:
         address = self.fleet.machines[index].address
-        local = self._plugs[index].address
+        local = self._local(index, fetch.url)
         reply, served = answer(self._server, fetch, address, local, self._written, self.now)
         self._http_free_at = max(self._http_free_at, self.now) + reply.size / self._http_bytes_s
         self._at(self._http_free_at + self._path(index).delay_s[1], self._fetched, index, fetch.id, reply)
         if served is not None:
             content, whole = served
             self._keep(self._server.delivered(content, address, whole=whole))
+
+    def _local(self, index: int, url: str) -> int:
+        """The address of the server that a URL names; that of the machine's wire for one that is not the server's."""
+        try:
+            named = parse_address(urlsplit(url).hostname or "")
+        except ValueError:
+            named = 0
+        return named if named in self._addresses else self._plugs[index].address
 
     def _fetched(self, index: int, id: int, reply: HttpReply) -> None:
         self._obey_machine(index, self.fleet.machines[index].fetched(id, reply, self.now))

@@ -1,0 +1,203 @@
+"""The machines of one capture play their boots again, before the rack of a configuration, in virtual time.
+
+Knows how the rack, the link and the machines are put together. What came of it is told by ``verdict`` and ``compare``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote, urlsplit
+
+from pxenet.config import DhcpMode, Settings
+from pxenet.events import Event
+from pxenet.model import Absent, Content, Host
+from pxenet.rack import Rack
+from pxenet.replay.beside import OtherServer, other_server
+from pxenet.replay.cast import Role, cast, relay_of
+from pxenet.replay.images import HEAD_BYTES, unfit
+from pxenet.replay.recorded import Recorded
+from pxenet.replay.wires import Wires, wires
+from pxenet.sim.body import ClientSend, Manners, SimDatagram
+from pxenet.sim.ledger import Ledger
+from pxenet.sim.link import Link, Plug, Ports
+from pxenet.sim.machine import Machine
+from pxenet.store.memory import MemoryStore
+
+PATIENCE_S = 6 * 3600.0
+"""After the last machine was switched on: whoever has not come to an end by then never will."""
+
+_TID_PORTS = tuple(range(30000, 30008))
+
+
+@dataclass(slots=True)
+class Part:
+    """One machine in a play: its role, and what became of it. A role of None was not played."""
+
+    recorded: Recorded
+    host: Host | None
+    """Whom of the configuration it stands for, by ``--map``."""
+    role: Role | None
+    machine: Machine | None = None
+    plug: Plug | None = None
+    mode: DhcpMode = DhcpMode.SERVER
+    other: OtherServer | None = None
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    """What the server would have told people about it, with the time."""
+    ended_at: float | None = None
+    cut_short: bool = False
+    """Its next power-on came while it was still under way."""
+
+
+@dataclass(slots=True)
+class Play:
+    """A capture that was played."""
+
+    parts: list[Part]
+    rack: Rack
+    wires: Wires
+    events: list[tuple[float, Event]]
+    """All of them: some are told once for a whole network."""
+    packets: int = 0
+    """Datagrams that were carried."""
+
+
+class _Troupe:
+    """The machines for the link, and the books on them; see ``sim.link.Crew``."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+        self.machines: list[Machine] = [part.machine for part in parts if part.machine is not None]
+        self.index_of: dict[bytes, int] = {}
+        self.ledger = Ledger()
+        self._running = len(parts)
+
+    @property
+    def done(self) -> bool:
+        return not self._running
+
+    def times(self) -> list[float]:
+        return [part.recorded.began_s for part in self._parts]
+
+    def switched_on(self, index: int, now: float) -> None:
+        mac = self.machines[index].mac
+        before = self.index_of.get(mac)
+        if before is not None and before != index and self._parts[before].ended_at is None:
+            # One machine has one body: what its boot before was still doing ends with the button.
+            self.machines[before].power_off()
+            self._parts[before].cut_short = True
+            self.ended(before, now)
+        self.index_of[mac] = index
+
+    def heard(self, payload: bytes, now: float) -> None:
+        self.ledger.heard(payload, now)
+
+    def ended(self, index: int, now: float) -> float | None:
+        if self._parts[index].ended_at is None:
+            self._parts[index].ended_at = now
+            self._running -= 1
+        return None
+
+
+def play(settings: Settings, recorded: Sequence[Recorded], mapped: Mapping[bytes, Host] | None = None) -> Play:
+    """Play the boots of one capture. ``mapped``: captured hardware addresses → hosts whose parts they take."""
+    hosts = mapped or {}
+    placed = wires(settings, list(recorded))
+    parts = [Part(one, hosts.get(one.mac), cast(one, hosts.get(one.mac))) for one in recorded]
+    on_stage = [part for part in parts if part.role is not None]
+    events: list[tuple[float, Event]] = []
+    by_mac: dict[bytes, list[Part]] = {}
+
+    def tell(event: Event) -> None:
+        events.append((link.now, event))
+        for part in by_mac.get(event.mac, ()):
+            part.events.append(events[-1])
+
+    def answer_beside(index: int, send: ClientSend) -> Sequence[SimDatagram]:
+        other = on_stage[index].other
+        return other.answer(send) if other is not None else ()
+
+    for number, part in enumerate(on_stage):
+        _dress(part, placed, number)
+        assert part.machine is not None
+        by_mac.setdefault(part.machine.mac, []).append(part)
+    link = Link(_Troupe(on_stage), beside=answer_beside)
+    store = MemoryStore(bytes(32))
+    rack = Rack(
+        placed.settings,
+        store,
+        interfaces=placed.interfaces,
+        tell=tell,
+        clock=link.clock,
+        tid_ports=_TID_PORTS,
+    )
+    for part in on_stage:
+        assert part.machine is not None
+        part.machine.manners = _with_judge(part.machine, rack)
+    dhcp = placed.settings.dhcp
+    link.serve(
+        rack,
+        placed.settings.server.address or placed.interfaces[0].addresses[0][0],
+        store.commit,
+        ports=Ports(dhcp.port, dhcp.proxy_port, placed.settings.tftp.port),
+        plugs=[part.plug for part in on_stage if part.plug is not None],
+    )
+    last = max((part.recorded.began_s for part in on_stage), default=0.0)
+    link.run(last + PATIENCE_S)
+    return Play(parts, rack, placed, events, link.traffic.sent)
+
+
+def _dress(part: Part, placed: Wires, number: int) -> None:
+    role = part.role
+    assert role is not None
+    part.plug = placed.plug(role, part.host or _host_of(placed.settings, role))
+    part.mode = placed.mode(role, part.host)
+    part.other = other_server(part.recorded) if part.mode is not DhcpMode.SERVER else None
+    part.machine = Machine(
+        role.personality,
+        role.mac,
+        number,
+        relay=relay_of(role, placed.settings.server.address or part.plug.address),
+        uuid=role.uuid,
+        serial=part.host.serial or "" if part.host is not None else "",
+        manners=role.manners,
+    )
+
+
+def _host_of(settings: Settings, role: Role) -> Host | None:
+    return next((host for host in settings.hosts if role.mac in host.macs), None)
+
+
+def _with_judge(machine: Machine, rack: Rack) -> Manners:
+    def judge(name: str, arch: str) -> str:
+        content = find(rack, machine.address, name)
+        return unfit(path_of(name), head_of(content), arch) if isinstance(content, Content) else ""
+
+    return replace(machine.manners, judge=judge)
+
+
+def path_of(name: str) -> str:
+    """A name in the tree: of a URL its path, of a name by TFTP the name."""
+    return unquote(urlsplit(name).path).lstrip("/") if "://" in name else name
+
+
+def find(rack: Rack, address: int, name: str) -> Content | Absent:
+    """What the rack has under a name, for whoever has this address now."""
+    return rack.tree.find(path_of(name), rack.asker(address), rack.clock())
+
+
+def head_of(content: Content) -> bytes:
+    """Its first bytes; of a file that cannot be read: none."""
+    head = b""
+    for segment in content.segments:
+        if len(head) >= HEAD_BYTES:
+            break
+        if isinstance(segment, bytes):
+            head += segment[:HEAD_BYTES]
+            continue
+        try:
+            head += os.pread(segment.file.fd, min(segment.length, HEAD_BYTES), segment.offset)
+        except OSError:
+            return b""
+    return head[:HEAD_BYTES]
