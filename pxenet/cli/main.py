@@ -14,6 +14,7 @@ from pxenet.cli.kickstart import app as kickstart
 from pxenet.cli.leases import leases
 from pxenet.cli.reinstall import reinstall
 from pxenet.cli.render import render
+from pxenet.cli.replay import replay
 from pxenet.cli.serve import serve
 from pxenet.cli.simulate import simulate
 from pxenet.cli.status import status
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, check, render, status, hosts, leases, events, reinstall, simulate):
+for command in (serve, check, render, replay, status, hosts, leases, events, reinstall, simulate):
     app.command()(command)
 app.add_typer(kickstart, name="kickstart")
 
