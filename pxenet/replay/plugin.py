@@ -65,6 +65,8 @@ class BootItem(pytest.Item):
     """One boot: passes when it comes to a good end, or is as expected."""
 
     result: BootResult
+    obj: object = None
+    """No function stands behind it; pytest-trio in trio mode asks every item for one."""
     departs: list[str] | None
     """How it departs from what was expected; None: nothing was expected, so it has to come to a good end."""
 
