@@ -29,8 +29,8 @@ FIRMWARE, IPXE, SYSTEM = "firmware", "iPXE", "system"
 
 NO_BOOT_PACKET = "no DHCP packet of it was recorded over IPv4: nothing says what to replay"
 
-# A PXE ROM of a BIOS that is not iPXE. That it asks for the size, breaks off and then reads, as EDK2 does, is not confirmed (tftp.md §5):
-# its options are those of the capture, its reactions are EDK2's for want of a better model.
+# A PXE ROM of a BIOS that is not iPXE. That it asks for the size, breaks off and then reads, as EDK2 does, is not confirmed
+# (tftp.md §5): its options are those of the capture, its reactions are EDK2's for want of a better model.
 _BIOS_ROM = replace(PERSONALITIES["uefi"], name="bios-rom", title="PXE boot ROM, x86 BIOS", arch="bios")
 _SYSTEM = replace(PERSONALITIES["ipxe"], name="system", title="operating system", firmware="system")
 _UNKNOWN_EFI = "EFI of an architecture that is not simulated"
