@@ -16,8 +16,17 @@ from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_addre
 MAX_DATAGRAM = 65_536
 """More than any UDP payload."""
 
+MAX_PAYLOAD = 65_507
+"""The largest UDP payload over IPv4."""
+
+Parts = Sequence[bytes | memoryview]
+"""One datagram in pieces."""
+
 BATCH = 64
 """Datagrams taken from a socket before others get their turn."""
+
+GONE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINTR})
+"""What a receive may say of an earlier send; nothing is wrong with what has arrived."""
 
 _RECEIVE_BUFFER = 4 << 20
 """Bytes of queue asked of the kernel, which halves or caps it: a thousand machines may ask in one instant."""
@@ -80,7 +89,7 @@ class UdpSocket:
                 break
             except OSError as error:
                 # An ICMP error of an earlier send shows up here. The peer is gone; its engine times it out.
-                if error.errno in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINTR):
+                if error.errno in GONE:
                     continue
                 raise
             batch.append(self._datagram(data, ancillary, source))
@@ -102,20 +111,36 @@ class UdpSocket:
         """Hand one datagram to the kernel; False when it was refused, which the peer cannot tell from a loss."""
         return self.send_parts(send.parts, send.to, send.source, send.interface)
 
+    def send_many(self, sends: Sequence[Send]) -> int:
+        """Hand datagrams to the kernel in order; how many it refused."""
+        return sum(not self.send(send) for send in sends)
+
+    def send_run(self, run: Sequence[Parts], to: bytes, source: int, interface: int) -> int:
+        """Hand several datagrams for one peer to the kernel, in order; how many it refused. None but the last may be shorter."""
+        return sum(not self.send_parts(parts, to, source, interface) for parts in run)
+
     def send_parts(self, parts: Sequence[bytes | memoryview], to: bytes, source: int, interface: int) -> bool:
         """As ``send``, without the object around it."""
-        address = peer_address(to)
-        # Only a broadcast needs to be told its interface: for the others the route is right, also when a relay answers by
-        # another interface than the one it asked by.
-        index = interface if address == BROADCAST else 0
-        ancillary = []
-        if index or source:
-            info = _PKTINFO.pack(index, source.to_bytes(4, "big"), b"\0\0\0\0")
-            ancillary = [(socket.IPPROTO_IP, _IP_PKTINFO, info)]
         try:
-            self.socket.sendmsg(parts, ancillary, 0, (socket.inet_ntoa(to[4:8]), peer_port(to)))
+            self.socket.sendmsg(parts, self.ancillary(to, source, interface), 0, socket_address(to))
         except OSError:
             self.statistics.unsent += 1
             return False
         self.statistics.sent += 1
         return True
+
+    @staticmethod
+    def ancillary(to: bytes, source: int, interface: int) -> list[tuple[int, int, bytes]]:
+        """What the kernel is told beside the destination: our address, and for a broadcast the interface."""
+        address = peer_address(to)
+        # Only a broadcast needs to be told its interface: for the others the route is right, also when a relay answers by
+        # another interface than the one it asked by.
+        index = interface if address == BROADCAST else 0
+        if not (index or source):
+            return []
+        return [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(index, source.to_bytes(4, "big"), b"\0\0\0\0"))]
+
+
+def socket_address(peer: bytes) -> tuple[str, int]:
+    """A raw ``sockaddr_in`` as the socket module wants it."""
+    return socket.inet_ntoa(peer[4:8]), peer_port(peer)

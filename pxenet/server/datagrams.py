@@ -99,11 +99,7 @@ class Shell:
         while pending:
             now = self._clock()
             current = pending.pop()
-            for send in current.sends:
-                if isinstance(send, Blocks):
-                    pending.extend(self._send_blocks(send, now))
-                else:
-                    self._send(send)
+            pending.extend(self._send_all(current.sends, now))
             for want in current.wants:
                 pending.append(self._engine.provide(want.id, self._rack.find(want), now))
             for upload in current.uploads:
@@ -124,26 +120,44 @@ class Shell:
 
         return done
 
-    def _send(self, send: Send) -> None:
-        if send.hardware is not None:
-            if self._link is not None and self._link.send(send):
-                self.statistics.frames += 1
-                return
-            # Without raw frames the client is reached by broadcast, which RFC 2131 §4.1 allows.
-            send.to = pack_peer(BROADCAST, peer_port(send.to))
-        if not self._socket(send.port, send.interface).send(send):
-            self.statistics.unsent += 1
+    def _send_all(self, sends: Sequence[Send | Blocks], now: float) -> list[Output]:
+        """Everything in order, in batches for each socket; what the engine says to contents that could not be read."""
+        said: list[Output] = []
+        waiting: dict[UdpSocket, list[Send]] = {}
+        for send in sends:
+            if isinstance(send, Send):
+                if not self._framed(send):
+                    waiting.setdefault(self._socket(send.port, send.interface), []).append(send)
+                continue
+            try:
+                run = datagrams(send, read_region)
+            except (ContentChanged, OSError) as error:
+                said.append(self._engine.unreadable(send.want, str(error), now))
+                continue
+            udp = self._socket(send.port, send.interface)
+            if len(run) == 1:  # lock-step: many clients' blocks leave together
+                block = Send(send.to, run[0], send.source, send.port, send.interface)
+                waiting.setdefault(udp, []).append(block)
+                continue
+            self._flush(udp, waiting.pop(udp, ()))
+            self.statistics.unsent += udp.send_run(run, send.to, send.source, send.interface)
+        for udp, batch in waiting.items():
+            self._flush(udp, batch)
+        return said
 
-    def _send_blocks(self, blocks: Blocks, now: float) -> list[Output]:
-        """The plain path of a window: one datagram a block, read with pread."""
-        udp = self._socket(blocks.port, blocks.interface)
-        try:
-            for parts in datagrams(blocks, read_region):
-                if not udp.send_parts(parts, blocks.to, blocks.source, blocks.interface):
-                    self.statistics.unsent += 1
-        except (ContentChanged, OSError) as error:
-            return [self._engine.unreadable(blocks.want, str(error), now)]
-        return []
+    def _flush(self, udp: UdpSocket, batch: Sequence[Send]) -> None:
+        if batch:
+            self.statistics.unsent += udp.send_many(batch)
+
+    def _framed(self, send: Send) -> bool:
+        """It left as a raw frame. Without those the client is reached by broadcast, which RFC 2131 §4.1 allows."""
+        if send.hardware is None:
+            return False
+        if self._link is not None and self._link.send(send):
+            self.statistics.frames += 1
+            return True
+        send.to = pack_peer(BROADCAST, peer_port(send.to))
+        return False
 
     def _socket(self, port: int, interface: int) -> UdpSocket:
         return self._by_interface.get((port, interface)) or self._by_port[port]

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from pxenet.config import ConfigError, DhcpMode, Settings
+from pxenet.net.batched import BatchedUdpSocket, batches
 from pxenet.net.datagram import Interface
 from pxenet.net.link import Link
 from pxenet.net.udp import UdpSocket
@@ -29,6 +30,8 @@ T = TypeVar("T", UdpSocket, socket.socket)
 class Ports:
     """Everything that is open. ``close`` releases it."""
 
+    udp: type[UdpSocket] = UdpSocket
+    """The kind of socket that this machine can have."""
     dhcp: list[UdpSocket] = field(default_factory=list)
     tftp: list[UdpSocket] = field(default_factory=list)
     """The well-known port, on each address."""
@@ -40,6 +43,11 @@ class Ports:
     link: Link | None = None
     link_refused: bool = False
     """Raw frames are not permitted: clients without an address are answered by broadcast."""
+
+    @property
+    def batched(self) -> bool:
+        """Datagrams come and go by the batch."""
+        return self.udp is not UdpSocket
 
     @property
     def tid_ports(self) -> tuple[int, ...]:
@@ -58,7 +66,7 @@ class Ports:
 
 def bind(settings: Settings, interfaces: Sequence[Interface]) -> Ports:
     """Open all ports that ``settings`` ask for. Raises ConfigError, with everything closed again."""
-    ports = Ports()
+    ports = Ports(udp=BatchedUdpSocket if batches() else UdpSocket)
     try:
         _bind_dhcp(ports, settings, interfaces)
         addresses = _addresses(settings, interfaces)
@@ -92,7 +100,7 @@ def _bind_dhcp(ports: Ports, settings: Settings, interfaces: Sequence[Interface]
     names = [interface.name for interface in interfaces] if settings.server.interfaces else [None]
     for key, port in keys:
         for name in names:
-            ports.dhcp.append(_bound(settings, key, port, "UDP", partial(UdpSocket, port, interface=name)))
+            ports.dhcp.append(_bound(settings, key, port, "UDP", partial(ports.udp, port, interface=name)))
     if DhcpMode.SERVER in wanted:
         try:
             ports.link = Link()
@@ -115,24 +123,24 @@ def _addresses(settings: Settings, interfaces: Sequence[Interface]) -> list[str]
 def _bind_tftp(ports: Ports, settings: Settings, addresses: Sequence[str]) -> None:
     port = settings.tftp.port
     ports.tftp += [
-        _bound(settings, "tftp.port", port, "UDP", partial(UdpSocket, port, address)) for address in addresses
+        _bound(settings, "tftp.port", port, "UDP", partial(ports.udp, port, address)) for address in addresses
     ]
     if not settings.tftp.single_port:
         for _ in range(TID_SOCKETS):
-            ports.tids += _same_port(addresses)
+            ports.tids += _same_port(ports.udp, addresses)
 
 
-def _same_port(addresses: Sequence[str]) -> list[UdpSocket]:
+def _same_port(udp: type[UdpSocket], addresses: Sequence[str]) -> list[UdpSocket]:
     """A socket on each address, all with one port that the kernel chose: the engine knows its TIDs by their numbers."""
     for attempt in range(_ATTEMPTS):
-        sockets = [UdpSocket(0, addresses[0])]
+        sockets = [udp(0, addresses[0])]
         try:
             for address in addresses[1:]:
-                sockets.append(UdpSocket(sockets[0].port, address))
+                sockets.append(udp(sockets[0].port, address))
             return sockets
         except OSError:
-            for udp in sockets:
-                udp.close()
+            for made in sockets:
+                made.close()
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError("no attempt was made")

@@ -70,6 +70,8 @@ def _services(settings: Settings, rack: Rack, interfaces: Sequence[Interface], p
         yield f"  files of {settings.server.root} are served as they are"
     if ports.link_refused:
         yield "  without CAP_NET_RAW: clients that have no address yet are answered by broadcast"
+    if not ports.batched:
+        yield "  this kernel takes datagrams one by one only (no recvmmsg and sendmmsg): slower with very many machines"
     yield f"  state in {settings.server.state}"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from collections.abc import Iterator
 
 import pytest
 
+from pxenet.net.batched import SMALL_BYTES, BatchedUdpSocket, batches
 from pxenet.net.datagram import Send, pack_peer, peer_address, peer_port, peer_text
-from pxenet.net.udp import BATCH, UdpSocket
+from pxenet.net.udp import BATCH, MAX_DATAGRAM, UdpSocket
 
 LOCALHOST = 0x7F000001
 
@@ -19,9 +21,10 @@ def receive(udp: UdpSocket) -> list[object]:
     return list(udp.receive())
 
 
-@pytest.fixture
-def udp() -> Iterator[UdpSocket]:
-    server = UdpSocket(0, "127.0.0.1")
+@pytest.fixture(params=[UdpSocket, BatchedUdpSocket], ids=["plain", "batched"])
+def udp(request: pytest.FixtureRequest) -> Iterator[UdpSocket]:
+    """Both paths: each test says what must hold of either."""
+    server = request.param(0, "127.0.0.1")
     yield server
     server.close()
 
@@ -79,3 +82,125 @@ def test_a_taken_port_raises() -> None:
     with pytest.raises(OSError, match="in use"):
         UdpSocket(first.port, "127.0.0.1")
     first.close()
+
+
+SIZES = (0, 1, 512, SMALL_BYTES, SMALL_BYTES + 1, 9000, 65507)
+
+
+def test_every_size_arrives_whole(udp: UdpSocket) -> None:
+    """Nothing is cut, and an empty datagram is one too; the order stays, the long ones among the short ones included."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        peer = pack_peer(LOCALHOST, client.getsockname()[1])
+        assert udp.send_many([Send(peer, (b"x" * size,), LOCALHOST) for size in SIZES]) == 0
+        assert [len(client.recv(MAX_DATAGRAM)) for _ in SIZES] == list(SIZES)
+        for size in SIZES:
+            client.sendto(b"y" * size, ("127.0.0.1", udp.port))
+        assert [len(each.data) for each in receive(udp)] == list(SIZES)
+
+
+def test_more_than_a_batch_leaves_in_order(udp: UdpSocket) -> None:
+    """However many there are; each from the address that it names, or from whichever the kernel takes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        peer = pack_peer(LOCALHOST, client.getsockname()[1])
+        sends = [Send(peer, (b"%d" % number,), LOCALHOST * (number % 2)) for number in range(BATCH * 2 + 5)]
+        assert udp.send_many(sends) == 0
+        heard = [client.recvfrom(100) for _ in sends]
+        assert heard == [(b"%d" % number, ("127.0.0.1", udp.port)) for number in range(len(sends))]
+        assert (udp.statistics.sent, udp.statistics.unsent) == (len(sends), 0)
+
+
+def test_a_refused_datagram_keeps_none_of_the_others(udp: UdpSocket) -> None:
+    """It is counted, and those behind it leave: here from an address that is not ours, and to port 0."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        peer = pack_peer(LOCALHOST, client.getsockname()[1])
+        sends = [
+            Send(peer, (b"a",)),
+            Send(peer, (b"b",), 0xC633644D),
+            Send(pack_peer(LOCALHOST, 0), (b"c",)),
+            Send(peer, (b"d",)),
+        ]
+        assert udp.send_many(sends) == 2
+        assert [client.recv(10), client.recv(10)] == [b"a", b"d"]
+        assert (udp.statistics.sent, udp.statistics.unsent) == (2, 2)
+
+
+def test_a_reused_place_keeps_nothing(udp: UdpSocket) -> None:
+    """After a long datagram with a source a short one without: neither its end nor its address stays."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        peer = pack_peer(LOCALHOST, client.getsockname()[1])
+        udp.send_many([Send(peer, (b"long" * 100,), LOCALHOST)])
+        udp.send_many([Send(peer, (b"short",))])
+        assert [client.recv(1000), client.recv(1000)] == [b"long" * 100, b"short"]
+        client.sendto(b"long" * 100, ("127.0.0.1", udp.port))
+        assert [each.data for each in receive(udp)] == [b"long" * 100]
+        client.sendto(b"short", ("127.0.0.1", udp.port))
+        assert [each.data for each in receive(udp)] == [b"short"]
+
+
+def test_a_broadcast_is_told_from_a_unicast(udp: UdpSocket) -> None:
+    """By the destination in its header; an answer leaves by the interface's own address."""
+    other = type(udp)(0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            client.bind(("127.0.0.1", 0))
+            client.sendto(b"all", ("127.255.255.255", other.port))
+            client.sendto(b"one", ("127.0.0.1", other.port))
+            assert [(each.data, each.broadcast, each.local) for each in receive(other)] == [
+                (b"all", True, LOCALHOST),
+                (b"one", False, LOCALHOST),
+            ]
+    finally:
+        other.close()
+
+
+def test_what_is_tried_at_the_start() -> None:
+    """This machine has the calls, or the tests above would prove nothing about them."""
+    assert batches() is True
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "last"), [(1, 516, 516), (16, 1432, 1432), (20, 1432, 0), (70, 300, 7), (3, 9000, 1)]
+)
+def test_a_run_leaves_as_single_datagrams(udp: UdpSocket, count: int, size: int, last: int) -> None:
+    """Each is a datagram of its own, in order; the last may be shorter, and pieces are joined as they belong together."""
+    run = [(b"%04d" % number, b"x" * (size - 4)) for number in range(count)]
+    run[-1] = (b"last"[:last], b"y" * max(0, last - 4))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.bind(("127.0.0.1", 0))
+        peer = pack_peer(LOCALHOST, client.getsockname()[1])
+        assert udp.send_run(run, peer, LOCALHOST, 0) == 0
+        assert [client.recv(MAX_DATAGRAM) for _ in run] == [b"".join(parts) for parts in run]
+    assert udp.statistics.sent == count
+
+
+def test_a_route_that_takes_no_segments() -> None:
+    """What the kernel refuses to cut leaves one by one, and it is not asked again for that address; others are not concerned."""
+    udp = BatchedUdpSocket(0, "127.0.0.1")
+    calls: list[int] = []
+
+    class Refusing:
+        """A kernel that cuts nothing."""
+
+        def sendmsg(self, pieces: object, ancillary: list[object], flags: int, address: tuple[str, int]) -> int:
+            calls.append(len(ancillary))
+            if len(ancillary) == 2:
+                raise OSError(errno.EIO, "no checksums here")
+            return 0
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        peer = pack_peer(LOCALHOST, client.getsockname()[1])
+        real, udp.socket = udp.socket, Refusing()  # type: ignore[assignment]
+        run = [(b"a",), (b"b",)]
+        assert (udp.send_run(run, peer, LOCALHOST, 0), udp.send_run(run, peer, LOCALHOST, 0)) == (0, 0)
+        assert calls == [2, 1, 1, 1, 1]
+        udp.send_run(run, pack_peer(LOCALHOST + 1, 9), LOCALHOST, 0)
+        assert calls[5:] == [2, 1, 1]
+        udp.socket = real
+    udp.close()

@@ -112,7 +112,7 @@ class FakeLink:
         return self.works
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeSocket:
     """A port that writes down what leaves by it."""
 
@@ -127,6 +127,12 @@ class FakeSocket:
     def send_parts(self, parts: Sequence[bytes | memoryview], to: bytes, source: int, interface: int) -> bool:
         self.sent.append((peer_address(to), peer_port(to), b"".join(parts)))
         return self.works
+
+    def send_many(self, sends: Sequence[Send]) -> int:
+        return sum(not self.send(send) for send in sends)
+
+    def send_run(self, run: Sequence[Sequence[bytes | memoryview]], to: bytes, source: int, interface: int) -> int:
+        return sum(not self.send_parts(parts, to, source, interface) for parts in run)
 
 
 class Stage:

@@ -1,0 +1,231 @@
+"""UDP sockets that take and give datagrams by the batch: ``recvmmsg`` and ``sendmmsg``, on arrays made once.
+
+Fast path beside ``udp.UdpSocket``, which it must equal: tests/net/test_net_udp.py runs over both. ``batches`` tells by trying whether
+this kernel has the calls. A run of datagrams of one size to one peer leaves as one call too, cut by the kernel (UDP_SEGMENT, udp(7)).
+Knows the layouts of <bits/types/struct_msghdr.h> on 64-bit Linux; nothing here knows what payloads mean.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+
+from pxenet.net.datagram import BROADCAST, Datagram, Send, peer_address
+from pxenet.net.udp import BATCH, GONE, MAX_DATAGRAM, MAX_PAYLOAD, Parts, UdpSocket, socket_address
+
+# struct mmsghdr: name, its length, iovecs, their number, control, its length, flags; and the length of what came or went.
+_HEADER = struct.Struct("=QI4xQQQQi4xI4x")
+# struct iovec: address, length.
+_IOVEC = struct.Struct("=QQ")
+# struct cmsghdr (length, level, type) and struct in_pktinfo (interface index, local address, destination in the header).
+_CONTROL = struct.Struct("=Qiii4s4s4x")
+_CONTROL_BYTES = 28  # CMSG_LEN of it, without the padding
+
+_NAME_BYTES = 16
+_IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
+_SOL_IP = socket.IPPROTO_IP
+_NO_ADDRESS = b"\0\0\0\0"
+_EVERYONE = b"\xff\xff\xff\xff"
+
+SMALL_BYTES = 2048
+"""What is sent in a batch is copied, and no longer than this: an Ethernet frame holds less. Longer ones go one by one."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_recvmmsg, _sendmmsg = _libc.recvmmsg, _libc.sendmmsg
+_recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+_sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+
+
+class _Arena:
+    """Headers, names, control data and payloads of one batch, at addresses that stay. Untouched pages cost no memory."""
+
+    __slots__ = ("_memory", "address", "clean", "controls", "headers", "names", "payloads", "size", "view")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        names = BATCH * _HEADER.size
+        iovecs = names + BATCH * _NAME_BYTES
+        controls = iovecs + BATCH * _IOVEC.size
+        payloads = -(-(controls + BATCH * _CONTROL.size) // 4096) * 4096
+        self._memory = mmap.mmap(-1, payloads + BATCH * size)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self.names, self.controls, self.payloads = names, controls, payloads
+        self.view = memoryview(self._memory)
+        for index in range(BATCH):
+            _IOVEC.pack_into(self.view, iovecs + index * _IOVEC.size, self.address + payloads + index * size, size)
+            _HEADER.pack_into(
+                self.view,
+                index * _HEADER.size,
+                self.address + names + index * _NAME_BYTES,
+                _NAME_BYTES,
+                self.address + iovecs + index * _IOVEC.size,
+                1,
+                self.address + controls + index * _CONTROL.size,
+                _CONTROL.size,
+                0,
+                0,
+            )
+        self.headers = self.view[: BATCH * _HEADER.size]
+        self.clean = bytes(self.headers)
+        """The headers as the kernel must find them, which it writes over."""
+
+
+class BatchedUdpSocket(UdpSocket):
+    """As UdpSocket; one system call takes or gives up to ``BATCH`` datagrams."""
+
+    def __init__(self, port: int, address: str = "0.0.0.0", interface: str | None = None) -> None:
+        super().__init__(port, address, interface)
+        self._in = _Arena(MAX_DATAGRAM)
+        self._out = _Arena(SMALL_BYTES)
+        self._unsegmented: dict[bytes, None] = {}
+        """Addresses on whose route the kernel refused to cut; the oldest are forgotten, and tried again."""
+        self._lengths = self._out.view[self._out.names + BATCH * _NAME_BYTES :][: BATCH * _IOVEC.size]
+
+    def receive(self) -> list[Datagram]:
+        """Whatever has arrived, at most ``BATCH``; empty when there is nothing."""
+        arena = self._in
+        arena.headers[:] = arena.clean
+        count = _recvmmsg(self.socket.fileno(), arena.address, BATCH, socket.MSG_DONTWAIT, None)
+        while count < 0:
+            number = ctypes.get_errno()
+            if number in (errno.EAGAIN, errno.EWOULDBLOCK):
+                return []
+            if number not in GONE:
+                raise OSError(number, os.strerror(number))
+            count = _recvmmsg(self.socket.fileno(), arena.address, BATCH, socket.MSG_DONTWAIT, None)
+        view, names, payloads, size = arena.view, arena.names, arena.payloads, arena.size
+        batch = []
+        for index, header in enumerate(_HEADER.iter_unpack(arena.headers[: count * _HEADER.size])):
+            at, start = names + index * _NAME_BYTES, payloads + index * size
+            length, level, kind, interface, local, destination = _CONTROL.unpack_from(
+                view, arena.controls + index * _CONTROL.size
+            )
+            if header[5] < _CONTROL_BYTES or (level, kind) != (_SOL_IP, _IP_PKTINFO) or length < _CONTROL_BYTES:
+                interface, local, destination = 0, _NO_ADDRESS, _NO_ADDRESS
+            batch.append(
+                Datagram(
+                    bytes(view[start : start + header[7]]),
+                    bytes(view[at : at + _NAME_BYTES]),
+                    int.from_bytes(local, "big"),
+                    self.port,
+                    interface,
+                    destination != local or destination == _EVERYONE,
+                )
+            )
+        self.statistics.received += count
+        return batch
+
+    def send_many(self, sends: Sequence[Send]) -> int:
+        """Hand datagrams to the kernel in order; how many it refused."""
+        refused = 0
+        for first in range(0, len(sends), BATCH):
+            refused += self._send_batch(sends[first : first + BATCH])
+        return refused
+
+    def send_run(self, run: Sequence[Parts], to: bytes, source: int, interface: int) -> int:
+        """As UdpSocket's; where all but the last are of one size, in as few calls as the kernel's limits allow."""
+        size = sum(map(len, run[0]))
+        most = min(_MAX_SEGMENTS, MAX_PAYLOAD // size) if size else 1
+        # An empty datagram at the end would be none at all once its run is cut.
+        if len(run) == 1 or most < 2 or to[4:8] in self._unsegmented or not any(run[-1]):
+            return super().send_run(run, to, source, interface)
+        refused = 0
+        for first in range(0, len(run), most):
+            part = run[first : first + most]
+            if not self._send_cut(part, size, to, source, interface):
+                refused += super().send_run(part, to, source, interface)
+        return refused
+
+    def _send_cut(self, run: Sequence[Parts], size: int, to: bytes, source: int, interface: int) -> bool:
+        """One call for all; False: this route does not take it, and nothing has left."""
+        ancillary = self.ancillary(to, source, interface)
+        ancillary.append((socket.IPPROTO_UDP, _UDP_SEGMENT, _U16.pack(size)))
+        pieces = [piece for parts in run for piece in parts]
+        try:
+            self.socket.sendmsg(pieces, ancillary, 0, socket_address(to))
+        except OSError as error:
+            if error.errno in _NO_SEGMENTS:
+                self._unsegmented[to[4:8]] = None
+                if len(self._unsegmented) > _REMEMBERED:
+                    del self._unsegmented[next(iter(self._unsegmented))]
+            return False
+        self.statistics.sent += len(run)
+        return True
+
+    def _send_batch(self, sends: Sequence[Send]) -> int:
+        arena = self._out
+        view, names, controls, payloads = arena.view, arena.names, arena.controls, arena.payloads
+        for index, send in enumerate(sends):
+            payload = b"".join(send.parts)
+            if len(payload) > SMALL_BYTES:
+                before = self._send_batch(sends[:index]) if index else 0
+                alone = not self.send(send)
+                return before + alone + (self._send_batch(sends[index + 1 :]) if index + 1 < len(sends) else 0)
+            start = payloads + index * SMALL_BYTES
+            view[start : start + len(payload)] = payload
+            _LENGTH.pack_into(self._lengths, index * _IOVEC.size + 8, len(payload))
+            at = names + index * _NAME_BYTES
+            view[at : at + _NAME_BYTES] = send.to
+            broadcast = send.interface if peer_address(send.to) == BROADCAST else 0
+            used = 0
+            if broadcast or send.source:
+                used = _CONTROL.size
+                source = send.source.to_bytes(4, "big")
+                where = controls + index * used
+                _CONTROL.pack_into(view, where, _CONTROL_BYTES, _SOL_IP, _IP_PKTINFO, broadcast, source, _NO_ADDRESS)
+            _LENGTH.pack_into(view, index * _HEADER.size + _CONTROL_LENGTH_AT, used)
+        return self._flush(len(sends))
+
+    def _flush(self, count: int) -> int:
+        """Send what stands in the arena. A refused one is passed over, as the peer would see it: lost."""
+        arena, done, refused = self._out, 0, 0
+        while done < count:
+            sent = _sendmmsg(
+                self.socket.fileno(), arena.address + done * _HEADER.size, count - done, socket.MSG_DONTWAIT
+            )
+            if sent > 0:
+                done += sent
+                self.statistics.sent += sent
+            elif ctypes.get_errno() != errno.EINTR:
+                done += 1
+                refused += 1
+        self.statistics.unsent += refused
+        return refused
+
+
+_UDP_SEGMENT = 103  # linux/udp.h
+_U16 = struct.Struct("=H")
+_MAX_SEGMENTS = 64  # UDP_MAX_SEGMENTS of kernels before 6.9
+_NO_SEGMENTS = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+"""The device cannot make checksums, a datagram is larger than the path's MTU, or the kernel knows no segments."""
+_REMEMBERED = 4096
+
+_LENGTH = struct.Struct("=Q")
+_CONTROL_LENGTH_AT = 40
+"""Where msg_controllen stands in a struct mmsghdr."""
+
+
+def batches() -> bool:
+    """Whether this machine takes the calls: tried once, with a datagram to ourselves. The layouts are those of 64-bit Linux."""
+    if sys.platform != "linux" or struct.calcsize("P") != 8 or sys.byteorder != "little":
+        return False
+    try:
+        udp = BatchedUdpSocket(0, "127.0.0.1")
+    except OSError:
+        return False
+    try:
+        to = udp.socket.getsockname()
+        peer = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", to[1], socket.inet_aton(to[0]))
+        if udp.send_many([Send(peer, (b"try",))]):
+            return False
+        return [(each.data, each.peer) for each in udp.receive()] == [(b"try", peer)]
+    except OSError:
+        return False
+    finally:
+        udp.close()
