@@ -19,6 +19,7 @@ import pytest
 
 PACKAGES = {
     "atftp": "atftp",
+    "cc": "gcc",
     "curl": "curl",
     "dhclient": "isc-dhcp-client",
     "dnsmasq": "dnsmasq-base",
