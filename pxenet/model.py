@@ -250,6 +250,19 @@ class Region:
     length: int
 
 
+class Standing(Protocol):
+    """What can tell whether a name still leads to the content that it led to, whoever asks."""
+
+    @property
+    def changed_at(self) -> float:
+        """When the content changed last, in seconds since the epoch, by the clock of whatever holds it."""
+        ...
+
+    def holds(self) -> bool:
+        """Asked anew, the name would lead to the very same content: looked at, not remembered."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """Something that can be served, over TFTP or HTTP alike.
@@ -272,6 +285,8 @@ class Content:
     """The profile it belongs to, for KERNEL, INITRD and SOURCE."""
     private: bool = False
     """Meant for one machine: never to be kept by a cache."""
+    standing: Standing | None = field(default=None, compare=False)
+    """As long as it holds, this content answers for its name, for all who ask. None: it was made for one asker, or nobody can tell."""
 
 
 class Missing(enum.Enum):

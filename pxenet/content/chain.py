@@ -32,6 +32,10 @@ reboot
 class GrubScript:
     """The source of ``<platform>/grub.ipxe``."""
 
+    def claims(self, path: str) -> bool:
+        """It is the name of such a script."""
+        return path in _GRUB
+
     def find(self, path: str, asker: Asker, now: float) -> Content | Absent | None:
         """The script, naming the address by which the machine reached us."""
         grub = _GRUB.get(path)

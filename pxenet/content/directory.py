@@ -15,6 +15,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import PurePath
 from types import MappingProxyType
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from pxenet.content.tree import Entry
@@ -64,6 +65,45 @@ class OpenFile:
 
     def __del__(self) -> None:
         os.close(self.fd)
+
+
+class _Identity(NamedTuple):
+    """What differs when a file was replaced, written, truncated, or may be read by others than before (inode(7))."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return _Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+class _FileStanding:
+    """See ``model.Standing``: the name is walked again, beneath the root, and must lead to the same file unchanged."""
+
+    __slots__ = ("_identity", "_inside", "_root")
+
+    def __init__(self, root: str, inside: str, identity: _Identity) -> None:
+        self._root = root
+        self._inside = inside
+        self._identity = identity
+
+    @property
+    def changed_at(self) -> float:
+        return self._identity.changed_ns / 1e9
+
+    def holds(self) -> bool:
+        try:
+            fd = open_beneath(self._root, self._inside, _LOOK)
+        except OSError:
+            return False
+        try:
+            return _identity(os.fstat(fd)) == self._identity
+        finally:
+            os.close(fd)
 
 
 class Directory:
@@ -120,7 +160,12 @@ class Directory:
             mime_type(path),
             self._roles.get(path, self._role),
             self._profile,
+            standing=_FileStanding(self._root, inside, _identity(status)),
         )
+
+    def claims(self, path: str) -> bool:
+        """The name lies in this directory, whether there is such a file or not."""
+        return bool(self._inside(path))
 
     def entries(self, path: str) -> list[Entry] | None:
         """What is in that directory: files and directories that may be read, no devices, no links that lead out."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pxenet.content.directory import Directory, mime_type
-from pxenet.model import Absent, Asker, Content, Role
+from pxenet.model import Absent, Asker, Content, Role, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +126,32 @@ _BARE = {name.partition("/")[2]: name for name in FILES if re.search(r"/(grub|mm
 """shim whose DHCP answer had no file name (ProxyDHCP) asks for its second stage without a directory."""
 
 
+_NOBODY = Asker(0)
+
+
 class LoaderState(enum.Enum):
     """Whether a name can be served."""
 
     OWN = "in server.root"
     PACKAGE = "from a package"
     MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class _PackageStanding:
+    """The packages are searched again, and must lead to the same file unchanged, with still none of the user's own before it."""
+
+    loaders: Loaders
+    path: str
+    file: str
+    found: Standing
+
+    @property
+    def changed_at(self) -> float:
+        return self.found.changed_at
+
+    def holds(self) -> bool:
+        return self.loaders.leads_to(self.path, self.file) and self.found.holds()
 
 
 class Loaders:
@@ -156,6 +176,8 @@ class Loaders:
             return None
         if self._own is not None:
             own = self._own.find(known, asker, now)
+            if isinstance(own, Content) and path != known:
+                return replace(own, standing=None)
             if own is not None:
                 return own
         file = self._package_file(where)
@@ -165,7 +187,22 @@ class Loaders:
         found = self._directories.setdefault(directory, Directory(directory)).find(name, asker, now)
         if not isinstance(found, Content):
             return found
-        return replace(found, name=known, mime=mime_type(known), role=Role.LOADER)
+        # For a bare name the user's own file comes first wherever it lies: that it is not there is no promise.
+        standing = None
+        if found.standing is not None and path == known:
+            standing = _PackageStanding(self, known, file, found.standing)
+        return replace(found, name=known, mime=mime_type(known), role=Role.LOADER, standing=standing)
+
+    def leads_to(self, path: str, file: str) -> bool:
+        """The name of a loader still stands for this file of a package."""
+        where = _where(path)
+        if where is None or (self._own is not None and self._own.find(path, _NOBODY, 0.0) is not None):
+            return False
+        return self._package_file(where) == file
+
+    def claims(self, path: str) -> bool:
+        """It is the name of a loader or of a module."""
+        return path in _BARE or _where(path) is not None
 
     def state(self, path: str) -> LoaderState:
         """Where the file of that name would come from now."""

@@ -121,6 +121,10 @@ class Rendered:
         self._modified_at = modified_at
         self._menu_timeout_s = menu_timeout_s
 
+    def claims(self, path: str) -> bool:
+        """It is the name of an answer file or of a boot text, whosever it may be."""
+        return path.startswith("answer/") or boot_name(path) is not None
+
     def find(self, path: str, asker: Asker, now: float) -> Content | Absent | None:
         """The text of that name for this asker; None when the name is not ours, or nobody decided what that machine boots."""
         if path.startswith("answer/"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import html
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 from urllib.parse import quote
 
@@ -80,16 +80,28 @@ class Lister(Protocol):
         ...
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """A source that can tell from a name alone that it will never have it."""
+
+    def claims(self, path: str) -> bool:
+        """Perhaps not now and not for everybody, but this source may have something to say about the normalised name."""
+        ...
+
+
 class Tree:
     """The sources in order; the first that knows a name answers for it.
 
     With ``ignore_case`` a name that nobody has is tried again as the directories spell it, then in lower case (Windows boot
     files ask in any case); an exact match always wins.
+
+    A content keeps its standing only where no earlier source claims the name.
     """
 
     def __init__(self, sources: Iterable[Source], ignore_case: bool = False) -> None:
-        self._sources = tuple(sources)
-        self._listers = tuple(source for source in self._sources if isinstance(source, Lister))
+        sources = tuple(sources)
+        self._sources = tuple((source, source if isinstance(source, Selective) else None) for source in sources)
+        self._listers = tuple(source for source in sources if isinstance(source, Lister))
         self._ignore_case = ignore_case
 
     def find(self, raw_path: str, asker: Asker, now: float = 0.0, *, listing: bool = False) -> Content | Absent:
@@ -97,11 +109,13 @@ class Tree:
         path = normalise(raw_path)
         if path is None:
             return Absent(Missing.BAD_NAME, f"{raw_path[:200]!r} cannot be the name of a file")
-        for candidate in self._spellings(path):
-            for source in self._sources:
+        for number, candidate in enumerate(self._spellings(path)):
+            claimed = number > 0
+            for source, selective in self._sources:
                 found = source.find(candidate, asker, now)
                 if found is not None:
-                    return found
+                    return _without_standing(found) if claimed else found
+                claimed = claimed or selective is None or selective.claims(candidate)
             if listing:
                 entries = self.entries(candidate)
                 if entries is not None:
@@ -144,6 +158,11 @@ class Tree:
                 return None
             resolved = f"{resolved}/{match}" if resolved else match
         return resolved
+
+
+def _without_standing(found: Content | Absent) -> Content | Absent:
+    """An earlier source has the name in its keeping: that it says nothing to it now, and to this asker, is no promise."""
+    return replace(found, standing=None) if isinstance(found, Content) and found.standing is not None else found
 
 
 def bytes_content(name: str, data: bytes, *, mime: str = "application/octet-stream", modified_at: int = 0) -> Content:

@@ -1,8 +1,9 @@
-"""The network interfaces of this machine, and who its neighbours are. Read afresh at each call."""
+"""The network interfaces of this machine, and who its neighbours are. Read from the system, not remembered longer than a second."""
 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,10 @@ _INET = netifaces.InterfaceType.AF_INET
 
 _ARP_COMPLETE = 0x2
 """ATF_COM of <net/if_arp.h>: the entry holds a hardware address."""
+
+
+_BELIEVED_S = 1.0
+_KNOWN = 4096
 
 
 def interfaces() -> list[Interface]:
@@ -39,19 +44,42 @@ def _address(text: str) -> int:
     return int.from_bytes(socket.inet_aton(text), "big")
 
 
-def neighbours(table: Path = Path("/proc/net/arp")) -> Callable[[int], bytes | None]:
-    """A function that looks an IPv4 address up in the kernel's neighbour table, read at each call: hardware address, or None."""
+def neighbours(
+    table: Path = Path("/proc/net/arp"), clock: Callable[[], float] = time.monotonic
+) -> Callable[[int], bytes | None]:
+    """A function that looks an IPv4 address up in the kernel's neighbour table: hardware address, or None.
+
+    An address that was found is believed for a second, in which no machine changes; one that was not is looked up again each time.
+    """
+    known: dict[int, tuple[bytes, float]] = {}
 
     def hardware_of(address: int) -> bytes | None:
-        wanted = socket.inet_ntoa(address.to_bytes(4, "big"))
-        try:
-            rows = table.read_text().splitlines()[1:]
-        except OSError:
+        now = clock()
+        hardware, until = known.get(address, (None, 0.0))
+        if now < until:
+            return hardware
+        hardware = _hardware_in(table, socket.inet_ntoa(address.to_bytes(4, "big")))
+        if hardware is None:
+            known.pop(address, None)
             return None
-        for row in rows:
-            fields = row.split()
-            if len(fields) >= 4 and fields[0] == wanted and int(fields[2], 16) & _ARP_COMPLETE:
-                return bytes.fromhex(fields[3].replace(":", ""))
-        return None
+        if len(known) >= _KNOWN:
+            known.clear()
+        known[address] = hardware, now + _BELIEVED_S
+        return hardware
 
     return hardware_of
+
+
+def _hardware_in(table: Path, address: str) -> bytes | None:
+    """What the table says: a header, then lines of address, hardware type, flags, hardware address, mask, device."""
+    try:
+        text = table.read_bytes()
+    except OSError:
+        return None
+    start = text.find(b"\n%s " % address.encode())
+    while start >= 0:  # one line for each device
+        fields = text[start + 1 : text.find(b"\n", start + 1)].split()
+        if len(fields) >= 4 and int(fields[2], 16) & _ARP_COMPLETE:
+            return bytes.fromhex(fields[3].decode().replace(":", ""))
+        start = text.find(b"\n%s " % address.encode(), start + 1)
+    return None

@@ -12,6 +12,7 @@ from pxenet.config import Settings
 from pxenet.content.chain import GrubScript
 from pxenet.content.directory import Directory
 from pxenet.content.files import Files
+from pxenet.content.lately import Lately
 from pxenet.content.loaders import Loaders
 from pxenet.content.plain import netascii
 from pxenet.content.rendered import Rendered
@@ -60,6 +61,9 @@ _PROOF = {
 _STEPPED_S = 600.0
 """Between two ticks, ``clock`` and ``steady`` differ by more than this only when the clock was set. NTP corrects less by slewing, or
 by a step that no time-out of hours feels."""
+
+_STANDING = 512
+"""Contents of which the file is kept open and the way to it remembered: several racks' worth of different installs."""
 
 _CALLBACKS = ("installed", "failed")
 _MAX_REASON = 500
@@ -137,6 +141,7 @@ class Rack:
             modified_at=int(clock()),
         )
         self.tree = Tree(self._sources(), settings.tftp.ignore_case)
+        self._standing: Lately[str, Content] = Lately(_STANDING)
 
     # -- decisions ---------------------------------------------------------------------------------------------------------
 
@@ -184,15 +189,31 @@ class Rack:
 
     def find(self, want: Want) -> Content | Absent:
         """What a TFTP client asks for."""
-        found = self.tree.find(want.path, self.asker(peer_address(want.peer), want.local), self.clock())
+        found = self._stands(want.path) or self._remembered(
+            want.path, self.tree.find(want.path, self.asker(peer_address(want.peer), want.local), self.clock())
+        )
         if want.netascii and isinstance(found, Content):
             return netascii(found)
         return found
 
     def fetch(self, request: Request, address: int) -> Content | Absent:
         """What an HTTP client asks for; directories are listed."""
+        # A query may say something about the machine.
+        known = self._stands(request.path) if not request.query else None
+        if known is not None:
+            return known
         asker = self.asker(address, request.local, request.query)
-        return self.tree.find(request.path, asker, self.clock(), listing=True)
+        return self._remembered(request.path, self.tree.find(request.path, asker, self.clock(), listing=True))
+
+    def _stands(self, path: str) -> Content | None:
+        """What the name led to lately, if that is what it leads to now, for whoever asks."""
+        known = self._standing.get(path)
+        return known if known is not None and known.standing is not None and known.standing.holds() else None
+
+    def _remembered(self, path: str, found: Content | Absent) -> Content | Absent:
+        if isinstance(found, Content) and found.standing is not None:
+            self._standing.put(path, found)
+        return found
 
     def asker(self, address: int, server: int = 0, query: str = "") -> Asker:
         """Who stands behind an address. A serial number in the query (``serial=``, from iPXE) tells which host a machine is."""
@@ -270,6 +291,7 @@ class Rack:
 
     def tick(self) -> list[Change]:
         """Do what is due with time; returns what should become durable."""
+        self._standing.age()
         now, steady = self.clock(), self._steady()
         passed_s = steady - self._ticked_at[1]
         stepped_s = now - self._ticked_at[0] - passed_s
