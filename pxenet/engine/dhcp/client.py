@@ -41,6 +41,11 @@ def lenient(read: Callable[[int], T | None], code: int) -> T | None:
 def boot_client(message: Message) -> BootClient:
     """The machine as its packet describes it."""
     options = message.options
+    return of_machine(client_form(options), asks_43(options), message.hardware, options.raw(OptionCode.MACHINE_ID))
+
+
+def client_form(options: Options) -> BootClient:
+    """What machines of its kind say alike: a client without hardware address and machine id."""
     # Only how it begins counts, so a ROM that leaves rubbish behind a NUL boots all the same.
     vendor_class = show((options.raw(OptionCode.VENDOR_CLASS) or b"").partition(b"\0")[0])
     user_class = options.raw(OptionCode.USER_CLASS) or b""
@@ -54,15 +59,35 @@ def boot_client(message: Message) -> BootClient:
         kind = ClientKind.HTTP if boot_class.name == HTTP_CLIENT else ClientKind.PXE
     arch, platform = _architecture(options, boot_class.arch if boot_class else None)
     return BootClient(
-        mac=message.hardware,
+        mac=b"",
         kind=kind,
         arch=arch,
         platform=platform,
-        uuid=_uuid(options),
         ipxe_features=_features(options) if is_ipxe else frozenset(),
-        raspberry=kind is ClientKind.PXE and arch in _RASPBERRY_ARCHES and _is_raspberry(message),
         vendor_class=vendor_class,
         user_class=user_class.lstrip(b"\x04").decode("ascii", "backslashreplace"),
+    )
+
+
+def asks_43(options: Options) -> bool:
+    """Option 43 is in its list."""
+    return OptionCode.VENDOR_SPECIFIC in (lenient(options.numbers, OptionCode.PARAMETER_LIST) or ())
+
+
+def of_machine(form: BootClient, asks_43: bool, hardware: bytes, machine_id: bytes | None) -> BootClient:
+    """The client of this form that has this hardware address and (raw, None when absent) option 97."""
+    return BootClient(
+        hardware,
+        form.kind,
+        form.arch,
+        form.platform,
+        None if machine_id is None else _uuid(machine_id),
+        form.ipxe_features,
+        form.kind is ClientKind.PXE
+        and form.arch in _RASPBERRY_ARCHES
+        and _is_raspberry(hardware, machine_id or b"", asks_43),
+        form.vendor_class,
+        form.user_class,
     )
 
 
@@ -76,9 +101,8 @@ def _architecture(options: Options, in_class: int | None) -> tuple[int, Platform
     return listed[0], None
 
 
-def _uuid(options: Options) -> bytes | None:
-    raw = options.raw(OptionCode.MACHINE_ID)
-    if raw is None or len(raw) != 17 or raw[0] != 0:
+def _uuid(raw: bytes) -> bytes | None:
+    if len(raw) != 17 or raw[0] != 0:
         return None
     uuid = raw[1:]
     # One octet sixteen times names no machine: EDK2 sends zeros for "unknown", the Raspberry Pi 3 B a constant 0x44.
@@ -90,9 +114,5 @@ def _features(options: Options) -> frozenset[int]:
     return frozenset(code for code, _ in inside if code in FEATURE_CODES)
 
 
-def _is_raspberry(message: Message) -> bool:
-    uuid = (message.options.raw(OptionCode.MACHINE_ID) or b"")[1:]
-    if uuid.startswith(_RASPBERRY_UUIDS):
-        return True
-    asked = lenient(message.options.numbers, OptionCode.PARAMETER_LIST) or ()
-    return message.hardware.startswith(_RASPBERRY_PREFIXES) and OptionCode.VENDOR_SPECIFIC in asked
+def _is_raspberry(hardware: bytes, machine_id: bytes, asks_43: bool) -> bool:
+    return machine_id.startswith(_RASPBERRY_UUIDS, 1) or (asks_43 and hardware.startswith(_RASPBERRY_PREFIXES))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pxenet.engine.dhcp.boot import has_file, knows_its_files, name_of
-from pxenet.engine.dhcp.client import lenient
 from pxenet.engine.dhcp.query import Query
 from pxenet.engine.dhcp.route import Ports, route, send_by
 from pxenet.engine.dhcp.subnet import DhcpMode
@@ -18,8 +17,8 @@ from pxenet.engine.surface import Output, Sighting
 from pxenet.events import Event
 from pxenet.model import BootClient, BootFile, ClientKind
 from pxenet.net.datagram import Send
-from pxenet.wire.dhcp import Message, payload_limit, serialize
-from pxenet.wire.iana import OptionCode, architecture_name
+from pxenet.wire.dhcp import Message, serialize
+from pxenet.wire.iana import architecture_name
 
 BootChooser = Callable[[BootClient, int, bool], BootFile]
 """What a machine boots, given the address of ours that it can reach, and whether its own address comes from another server."""
@@ -42,9 +41,9 @@ class Desk:
     def boot_file(self, query: Query, out: Output, silent: str) -> BootFile | None:
         """What the client boots; when nothing, None, and an event (``silent``, or the unknown architecture) for a boot client."""
         client = query.client
-        boot = self._boot(client, query.server, query.mode == DhcpMode.PROXY)
+        boot = self._boot(client, query.form.server, query.form.mode == DhcpMode.PROXY)
         # The answer that has the address tells where the files are. A ProxyDHCP answer is read by the Raspberry Pi alone.
-        if has_file(boot) or client.raspberry or (query.mode == DhcpMode.SERVER and knows_its_files(client)):
+        if has_file(boot) or client.raspberry or (query.form.mode == DhcpMode.SERVER and knows_its_files(client)):
             return boot
         if client.kind in BOOT_KINDS:
             if client.platform is None:
@@ -69,11 +68,10 @@ class Desk:
             self._ports,
             message.yiaddr,
             nak=nak,
-            relay_source_port=query.relayed.source_port,
+            relay_source_port=query.form.relayed.source_port,
         )
-        wanted = lenient(query.message.options.number, OptionCode.MAX_SIZE)
-        payload = serialize(message, max_size=limit or payload_limit(wanted))
-        return send_by(way, query.datagram, query.server, payload)
+        payload = serialize(message, max_size=limit or query.form.payload_bytes)
+        return send_by(way, query.datagram, query.form.server, payload)
 
     def post(self, out: Output, send: Send, name: str) -> None:
         """The answer leaves; ``name``: as what it is counted."""
@@ -84,7 +82,7 @@ class Desk:
         self, out: Output, query: Query, kind: str, detail: Mapping[str, object] | None = None, address: int = 0
     ) -> None:
         """An event, unless this client's exchange has had it."""
-        if self.told.first(query.identity, query.message.xid, kind, query.now):
+        if self.told.first(query.identity, query.xid, kind, query.now):
             out.events.append(Event(kind, query.client.mac, address, detail or {}))
 
     def drop(self, reason: str) -> None:
@@ -93,7 +91,7 @@ class Desk:
 
     def observe(self, query: Query, out: Output) -> None:
         """A REQUEST to another server tells which address the client is about to have: how we know it later."""
-        if address := query.requested or query.message.ciaddr:
+        if address := query.requested or query.ciaddr:
             out.sightings.append(Sighting(query.client, address, "proxy request"))
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pxenet.engine.dhcp.boot import BootFields, boot_server_fields, proxy_fields
 from pxenet.engine.dhcp.desk import BOOT_KINDS, Desk, file_detail
-from pxenet.engine.dhcp.query import Query, boot_item
+from pxenet.engine.dhcp.query import Query
 from pxenet.engine.dhcp.reply import Items, echoes, reply
 from pxenet.engine.surface import Output, Sighting
 from pxenet.model import BootFile
@@ -34,9 +34,9 @@ class ProxyDhcp:
     def beside(self, query: Query, out: Output) -> None:
         """A message to everybody, on a network where another server gives the addresses."""
         desk = self._desk
-        if query.kind == MessageType.REQUEST:
+        if query.form.kind == MessageType.REQUEST:
             desk.observe(query, out)
-        if query.kind != MessageType.DISCOVER or not concerns_proxy(query):
+        if query.form.kind != MessageType.DISCOVER or not concerns_proxy(query):
             desk.drop("not for a proxy")
             return
         boot = desk.boot_file(query, out, "proxy.silent")
@@ -60,7 +60,7 @@ class ProxyDhcp:
         if boot is None:
             desk.drop("nothing to boot")
             return
-        address = query.message.ciaddr
+        address = query.ciaddr
         desk.post(out, desk.envelope(query, answer(query, boot, _tftp_server(query))), "proxy ACK")
         out.sightings.append(Sighting(query.client, address, "proxy 4011", boot))
         detail = {"port": query.datagram.port, **file_detail(boot)}
@@ -77,22 +77,22 @@ def asks_boot_server(query: Query, proxy_port: int) -> bool:
 
     The broadcast form has a chosen item; without looking at it, it would pass for a REQUEST of a client that rebinds.
     """
-    if query.kind not in (MessageType.REQUEST, MessageType.INFORM):
+    if query.form.kind not in (MessageType.REQUEST, MessageType.INFORM):
         return False
     if query.datagram.port == proxy_port:
         return True
-    return boot_item(query.message) is not None and query.chosen is None and concerns_proxy(query)
+    return query.form.item is not None and query.form.chosen is None and concerns_proxy(query)
 
 
 def wants_credentials(query: Query) -> bool:
     """Whether the client insists on Boot Integrity Services, which nobody implements: it gets no answer."""
-    item = boot_item(query.message)
+    item = query.form.item
     return item is not None and bool(item.layer & _CREDENTIALS_WANTED)
 
 
 def offer(query: Query, boot: BootFile, tftp_server: int) -> Message:
     """The answer to DISCOVER: an OFFER without address. Always broadcast, because its receiver has none either."""
-    fields = proxy_fields(query.client, boot, tftp_server, query.server)
+    fields = proxy_fields(query.client, boot, tftp_server, query.form.server)
     return reply(
         query.message,
         _items(query, MessageType.OFFER, fields),
@@ -103,7 +103,7 @@ def offer(query: Query, boot: BootFile, tftp_server: int) -> Message:
 
 def answer(query: Query, boot: BootFile, tftp_server: int) -> Message:
     """The answer of a boot server: an ACK with the file, and the chosen item if there was one."""
-    chosen = query.message.options.raw(OptionCode.VENDOR_SPECIFIC) if boot_item(query.message) is not None else None
+    chosen = query.message.options.raw(OptionCode.VENDOR_SPECIFIC) if query.form.item is not None else None
     fields = boot_server_fields(boot, tftp_server, DIRECT_BOOT_43 if chosen is None else _chosen_43(query))
     request = query.message
     # As dnsmasq does, with which both EDK2 and iPXE were seen to boot: the address comes back only to a chosen item.
@@ -112,7 +112,7 @@ def answer(query: Query, boot: BootFile, tftp_server: int) -> Message:
 
 
 def _chosen_43(query: Query) -> bytes:
-    item = boot_item(query.message)
+    item = query.form.item
     if item is None:
         return DIRECT_BOOT_43
     return Options.build({PxeCode.BOOT_ITEM: item}, PXE).serialize()
@@ -126,7 +126,7 @@ def broadcast(request: Message) -> Message:
 def _items(query: Query, kind: MessageType, fields: BootFields) -> Items:
     return [
         (OptionCode.MESSAGE_TYPE, encode(OptionCode.MESSAGE_TYPE, kind)),
-        (OptionCode.SERVER_ID, encode(OptionCode.SERVER_ID, query.server_id)),
+        (OptionCode.SERVER_ID, encode(OptionCode.SERVER_ID, query.form.server_id)),
         *fields.options,
         *echoes(query, echo_client_id=False),
     ]
@@ -134,4 +134,4 @@ def _items(query: Query, kind: MessageType, fields: BootFields) -> Items:
 
 def _tftp_server(query: Query) -> int:
     configured = query.link[0].subnet.next_server if query.link else None
-    return configured or query.server
+    return configured or query.form.server

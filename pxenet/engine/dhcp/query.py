@@ -13,12 +13,13 @@ from pxenet.engine.dhcp.lease import CLIENT_ID_FORM
 from pxenet.engine.dhcp.subnet import DhcpMode, Link
 from pxenet.model import BootClient, Host
 from pxenet.net.datagram import Datagram
-from pxenet.wire.dhcp import Message
+from pxenet.wire.dhcp import Message, parse
 from pxenet.wire.iana import OptionCode
 from pxenet.wire.options import Options
 from pxenet.wire.pxe import PXE, BootItem, PxeCode
 from pxenet.wire.reader import WireError
 from pxenet.wire.relay import FLAG_UNICAST, RELAY, RelayCode
+from pxenet.wire.shapes import text_in
 
 
 class Stage(enum.Enum):
@@ -47,18 +48,20 @@ class Relayed:
 _NOT_RELAYED = Relayed()
 
 
-@dataclass(slots=True)
-class Query:
-    """A request and its surroundings."""
+@dataclass(slots=True, eq=False)
+class Form:
+    """What requests alike have in common: all but the machine's own. Two packets of one form are told apart by who sends them."""
 
-    message: Message
     kind: int | None
     """Option 53; None: BOOTP."""
-    datagram: Datagram
+    name: str
+    """The same, for people: "DISCOVER"."""
     relayed: Relayed
+    giaddr: int
     client: BootClient
-    identity: bytes
-    """Its key among the leases: htype + chaddr, or 0xff + option 61."""
+    """The machine, as far as its form tells: without hardware address and machine id."""
+    asks_43: bool
+    """It wants option 43: with that, the hardware address alone tells a Raspberry Pi."""
     link: Link
     """The subnets of its network, all of the same mode; empty when none is configured."""
     beside: Link
@@ -69,12 +72,14 @@ class Query:
     """The address of ours that it can reach."""
     via: int
     """By which address its network was chosen, for people: a relay, or ours."""
-    host: Host | None
-    requested: int | None
-    """Option 50."""
     chosen: int | None
     """Option 54."""
-    now: float
+    item: BootItem | None
+    """The boot server type that it has chosen (43.71)."""
+    lease_s: int | None
+    """Option 51."""
+    payload_bytes: int
+    """How long an answer may be."""
 
     @property
     def server_id(self) -> int:
@@ -87,11 +92,43 @@ class Query:
         return bool(self.link) and self.link[0].subnet.authoritative
 
 
-def relayed_of(options: Options) -> Relayed:
+@dataclass(slots=True)
+class Query:
+    """A request and its surroundings."""
+
+    form: Form
+    datagram: Datagram
+    client: BootClient
+    identity: bytes
+    """Its key among the leases: htype + chaddr, or 0xff + option 61."""
+    link: Link
+    """As in its form."""
+    host: Host | None
+    xid: int
+    ciaddr: int
+    """0 also where a client leaves an address there that it does not have."""
+    requested: int | None
+    """Option 50."""
+    host_name: bytes | None
+    """Option 12, as it came."""
+    client_id: bytes | None
+    """Option 61, as it came."""
+    now: float
+    parsed: Message | None = None
+
+    @property
+    def message(self) -> Message:
+        """The whole request, parsed when somebody first asks."""
+        if self.parsed is None:
+            self.parsed = parse(self.datagram.data)
+        return self.parsed
+
+
+def relayed_of(raw: bytes | None) -> Relayed:
     """Option 82's content, as far as it is not damaged; it is echoed as it came in any case."""
-    if OptionCode.RELAY_AGENT not in options:
+    if raw is None:
         return _NOT_RELAYED
-    inside, _ = Options.parse_damaged(options.raw(OptionCode.RELAY_AGENT) or b"", RELAY)
+    inside, _ = Options.parse_damaged(raw, RELAY)
     return Relayed(
         link=lenient(inside.address, RelayCode.LINK_SELECTION),
         server_id=lenient(inside.address, RelayCode.SERVER_ID_OVERRIDE),
@@ -100,15 +137,14 @@ def relayed_of(options: Options) -> Relayed:
     )
 
 
-def identity_of(message: Message, *, match_client_id: bool) -> bytes:
+def identity_of(htype: int, hardware: bytes, client_id: bytes | None, *, match_client_id: bool) -> bytes:
     """A client's key; empty when it shows neither a hardware address nor an identifier.
 
     Firmware, boot loader and system of one machine send different option 61s but the same chaddr: by default that is the key.
     """
-    client_id = message.options.raw(OptionCode.CLIENT_ID) or b""
-    if len(client_id) >= 2 and (match_client_id or not message.hardware):
+    if client_id is not None and len(client_id) >= 2 and (match_client_id or not hardware):
         return CLIENT_ID_FORM + client_id
-    return bytes((message.htype,)) + message.hardware if message.hardware else b""
+    return bytes((htype,)) + hardware if hardware else b""
 
 
 def network_of(message: Message, relayed: Relayed) -> int:
@@ -117,19 +153,25 @@ def network_of(message: Message, relayed: Relayed) -> int:
     return selection or message.giaddr
 
 
-def request_of(message: Message, *, broadcast: bool) -> tuple[Stage, int] | None:
+def text_of(raw: bytes | None) -> str:
+    """A text option as people read it; empty when it is absent or malformed."""
+    try:
+        return "" if raw is None else text_in(raw)
+    except WireError:
+        return ""
+
+
+def request_of(query: Query, *, broadcast: bool) -> tuple[Stage, int] | None:
     """The stage of a REQUEST and the address it wants; None when it wants none.
 
     Tolerated: 54 beside ciaddr, 50 in a renewal (some clients fill in everything they know).
     """
-    options = message.options
-    requested = lenient(options.address, OptionCode.REQUESTED_ADDRESS)
-    if lenient(options.address, OptionCode.SERVER_ID) is not None:
-        wanted = requested or message.ciaddr
+    if query.form.chosen is not None:
+        wanted = query.requested or query.ciaddr
         return (Stage.SELECTING, wanted) if wanted else None
-    if message.ciaddr:
-        return (Stage.REBINDING if broadcast else Stage.RENEWING), message.ciaddr
-    return (Stage.INIT_REBOOT, requested) if requested else None
+    if query.ciaddr:
+        return (Stage.REBINDING if broadcast else Stage.RENEWING), query.ciaddr
+    return (Stage.INIT_REBOOT, query.requested) if query.requested else None
 
 
 def boot_item(message: Message) -> BootItem | None:

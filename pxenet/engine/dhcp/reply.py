@@ -29,13 +29,13 @@ def give(
     echo_client_id: bool = True,
 ) -> Message:
     """OFFER or ACK; without a lease time the ACK of an INFORM, with ``yiaddr`` 0."""
-    items: Items = [_option(OptionCode.MESSAGE_TYPE, kind), _option(OptionCode.SERVER_ID, query.server_id)]
+    items: Items = [_option(OptionCode.MESSAGE_TYPE, kind), _option(OptionCode.SERVER_ID, query.form.server_id)]
     if lease_s is not None:
         items += lease_options(lease_s)
     items += _settings(query, subnet)
     items += boot.options
     items += echoes(query, echo_client_id=echo_client_id)
-    ciaddr = query.message.ciaddr if kind is MessageType.ACK else 0
+    ciaddr = query.ciaddr if kind is MessageType.ACK else 0
     return reply(query.message, items, yiaddr=yiaddr, ciaddr=ciaddr, boot=boot)
 
 
@@ -43,7 +43,7 @@ def refuse(query: Query, why: str, *, echo_client_id: bool = True) -> Message:
     """NAK. Through a relay it has to be broadcast to a client whose address is wrong (RFC 2131 §4.3.2)."""
     items: Items = [
         _option(OptionCode.MESSAGE_TYPE, MessageType.NAK),
-        _option(OptionCode.SERVER_ID, query.server_id),
+        _option(OptionCode.SERVER_ID, query.form.server_id),
         _option(OptionCode.MESSAGE, why),
     ]
     if echo_client_id:

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pxenet.engine.dhcp.boot import NOTHING, BootFields, server_fields
-from pxenet.engine.dhcp.client import lenient
 from pxenet.engine.dhcp.desk import BootChooser, Desk, file_detail
 from pxenet.engine.dhcp.grants import Grants, Waiting
 from pxenet.engine.dhcp.proxy import ProxyDhcp, asks_boot_server
-from pxenet.engine.dhcp.query import Query, Stage, request_of
+from pxenet.engine.dhcp.query import Query, Stage, request_of, text_of
 from pxenet.engine.dhcp.reception import HostFinder, Reception
 from pxenet.engine.dhcp.reply import give, give_bootp, refuse
 from pxenet.engine.dhcp.route import Ports
@@ -28,9 +27,8 @@ from pxenet.engine.surface import NEVER, Commit, Output, Sighting
 from pxenet.events import Event
 from pxenet.model import Absent, BootFile, Content, Lease, LeaseState, Verdict
 from pxenet.net.datagram import Datagram, Interface
-from pxenet.wire.dhcp import Message, parse
-from pxenet.wire.iana import BOOTREQUEST, INFINITE, MessageType, OptionCode, architecture_name, message_type_name
-from pxenet.wire.reader import WireError
+from pxenet.wire.dhcp import Message
+from pxenet.wire.iana import INFINITE, MessageType, architecture_name
 from pxenet.wire.text import address_text
 
 _FRESH_S = 10.0
@@ -58,7 +56,7 @@ class DhcpServer:
         self._proxy = ProxyDhcp(self._desk)
         self._subnets = Subnets(settings, interfaces)
         self._subnets.load(leases, 0.0)
-        self._reception = Reception(settings, interfaces, self._subnets, hosts)
+        self._reception = Reception(settings, interfaces, self._subnets, hosts, self._desk.tally.received)
         self._grants = Grants()
         self._retired = False
         self._by_type: dict[int | None, Callable[[Query, Output], None]] = {
@@ -165,28 +163,19 @@ class DhcpServer:
         """Answer one datagram, or say why it is none that concerns us."""
         if self._retired:
             return "about to stop"
-        try:
-            message = parse(datagram.data)
-            kind = message.message_type
-        except WireError:
-            return "malformed"
-        if message.op != BOOTREQUEST:
-            return "not a request"
-        self._desk.tally.received[message_type_name(kind)] += 1
-        if message.ciaddr and (kind == MessageType.DISCOVER or (datagram.broadcast and _selects(message))):
-            message = replace(message, ciaddr=0)  # it has no address yet, whatever some clients leave there
-        query = self._reception.query(message, kind, datagram, now)
+        query = self._reception.query(datagram, now)
         if isinstance(query, str):
             return query
-        if query.mode == DhcpMode.OFF:
+        form = query.form
+        if form.mode == DhcpMode.OFF:
             return "off"
         if asks_boot_server(query, self._settings.proxy_port):
             self._proxy.boot_server(query, out)
         elif datagram.port == self._settings.proxy_port:
             return "not for a boot server"
-        elif query.mode == DhcpMode.PROXY:
+        elif form.mode == DhcpMode.PROXY:
             self._proxy.beside(query, out)
-        elif (handler := self._by_type.get(kind)) is None:
+        elif (handler := self._by_type.get(form.kind)) is None:
             return "message type"
         else:
             handler(query, out)
@@ -220,17 +209,16 @@ class DhcpServer:
         self._desk.tell(out, query, "dhcp.offer", {"offered": address_text(address), **file_detail(boot)}, address)
 
     def _request(self, query: Query, out: Output) -> None:
-        if query.chosen is not None and not self._reception.is_ours(query.chosen, query):
+        form = query.form
+        if form.chosen is not None and not self._reception.is_ours(form.chosen, query):
             for one in query.link:
                 one.leases.withdraw(query.identity)
             self._grants.cancel(query.identity, query.now, out)
             self._desk.drop("another server was chosen")
             self._desk.observe(query, out)
             return
-        asked = request_of(
-            query.message,
-            broadcast=query.datagram.broadcast or (bool(query.message.giaddr) and not query.relayed.unicast),
-        )
+        broadcast = query.datagram.broadcast or (bool(form.giaddr) and not form.relayed.unicast)
+        asked = request_of(query, broadcast=broadcast)
         if asked is None:
             self._desk.drop("no address asked for")
             return
@@ -241,11 +229,11 @@ class DhcpServer:
             else:
                 self._has_subnet(query, out)
             return
-        if stage is not Stage.SELECTING and any(address in one.subnet for one in query.beside):
+        if stage is not Stage.SELECTING and any(address in one.subnet for one in form.beside):
             self._desk.drop("an address of another server")
             return
         finding, served = judge(query, stage, address, self._settings.reserved)
-        what = reaction(stage, finding, authoritative=query.authoritative)
+        what = reaction(stage, finding, authoritative=form.authoritative)
         if what is Reaction.SILENT:
             self._desk.drop(f"{stage.value}: {finding.value}")
         elif what is Reaction.NAK or served is None:
@@ -271,7 +259,7 @@ class DhcpServer:
         self._desk.drop("decline of an address that is not its own")
 
     def _release(self, query: Query, out: Output) -> None:
-        address = query.message.ciaddr
+        address = query.ciaddr
         served = self._subnets.of_address(address)
         waiting = self._grants.of(query.identity)
         if waiting is not None and waiting.lease.address == address:
@@ -287,7 +275,7 @@ class DhcpServer:
         """Settings without a lease (RFC 2131 §4.3.5)."""
         if not self._has_subnet(query, out):
             return
-        served = next((one for one in query.link if query.message.ciaddr in one.subnet), query.link[0])
+        served = next((one for one in query.link if query.ciaddr in one.subnet), query.link[0])
         _, fields = self._boot_fields(query, served, out)
         message = self._give(query, MessageType.ACK, served, 0, None, fields)
         self._desk.post(out, self._desk.envelope(query, message), "ACK")
@@ -328,7 +316,7 @@ class DhcpServer:
             expires_at=now + lease_s,
             hostname=_host_name(query),
             since_at=now,
-            client_id=query.message.options.raw(OptionCode.CLIENT_ID) or b"",
+            client_id=query.client_id or b"",
         )
         current = served.leases.live_at(address, now)
         if current is not None and current.identity == identity:
@@ -364,7 +352,7 @@ class DhcpServer:
         self._desk.post(out, waiting.send, "ACK")
         out.sightings.append(waiting.sighting)
         event = waiting.event
-        if event is not None and self._desk.told.first(query.identity, query.message.xid, event.kind, query.now):
+        if event is not None and self._desk.told.first(query.identity, query.xid, event.kind, query.now):
             out.events.append(event)
 
     def _lost(self, waiting: Waiting, now: float, out: Output) -> None:
@@ -399,13 +387,13 @@ class DhcpServer:
         boot = self._desk.boot_file(query, out, "dhcp.no_boot")
         if boot is None:
             return None, NOTHING
-        return boot, server_fields(query.client, boot, served.subnet.next_server or query.server)
+        return boot, server_fields(query.client, boot, served.subnet.next_server or query.form.server)
 
     def _has_subnet(self, query: Query, out: Output) -> bool:
         if query.link:
             return True
         self._desk.drop("no subnet")
-        self._tell_of_network(out, query, query.via, "dhcp.no_subnet", {"via": address_text(query.via)})
+        self._tell_of_network(out, query, query.form.via, "dhcp.no_subnet", {"via": address_text(query.form.via)})
         return False
 
     def _tell_of_network(
@@ -426,19 +414,18 @@ class DhcpServer:
 
     def _lease_s(self, query: Query, served: ServedSubnet) -> float:
         """What the subnet gives, or less when the client wants less."""
-        wanted = lenient(query.message.options.number, OptionCode.LEASE_TIME)
+        wanted = query.form.lease_s
         given = served.subnet.lease_s
         return given if not wanted else min(given, max(float(wanted), _SHORTEST_LEASE_S))
-
-
-def _selects(message: Message) -> bool:
-    """A REQUEST that takes an offer: it names the address and the server."""
-    return OptionCode.REQUESTED_ADDRESS in message.options and OptionCode.SERVER_ID in message.options
 
 
 def _host_name(query: Query) -> str:
     """What people read in the list of leases: the configured name, else the client's own words as far as they are printable."""
     if query.host is not None and query.host.configured:
         return query.host.name
-    told = lenient(query.message.options.text, OptionCode.HOST_NAME) or ""
-    return "".join(letter for letter in told if letter.isprintable())[:_LONGEST_NAME]
+    told = text_of(query.host_name)
+    return (
+        told[:_LONGEST_NAME]
+        if told.isprintable()
+        else "".join(letter for letter in told if letter.isprintable())[:_LONGEST_NAME]
+    )
