@@ -9,6 +9,7 @@ import typer
 from pxenet import __version__
 from pxenet.cli.check import check
 from pxenet.cli.events import events
+from pxenet.cli.explain import explain
 from pxenet.cli.hosts import hosts
 from pxenet.cli.kickstart import app as kickstart
 from pxenet.cli.leases import leases
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, check, render, replay, status, hosts, leases, events, reinstall, simulate):
+for command in (serve, check, render, explain, replay, status, hosts, leases, events, reinstall, simulate):
     app.command()(command)
 app.add_typer(kickstart, name="kickstart")
 

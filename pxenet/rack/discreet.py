@@ -16,11 +16,16 @@ SHOWN = 8
 _TOKEN = re.compile(rf"(\b(?:answer|installed|failed)[/\\]+[0-9a-f]{{{SHOWN}}})[0-9a-f]{{{32 - SHOWN}}}(?![0-9a-f])")
 
 
+def hidden(text: str) -> str:
+    """The text with every token in it shortened."""
+    return _TOKEN.sub(r"\1…", text)
+
+
 def discreet(event: Event) -> Event:
     """The event with every token in its details shortened; the very same one when there is none."""
     shortened = {
-        name: hidden
+        name: shown
         for name, value in event.detail.items()
-        if isinstance(value, str) and (hidden := _TOKEN.sub(r"\1…", value)) != value
+        if isinstance(value, str) and (shown := hidden(value)) != value
     }
     return replace(event, detail={**event.detail, **shortened}) if shortened else event

@@ -42,6 +42,7 @@ from pxenet.model import (
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.discreet import discreet
 from pxenet.rack.hosts import LEARNED, Hosts
+from pxenet.rack.recorder import Recorder
 from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, plan_settings, tftp_settings, unknown_profile
 from pxenet.store.base import Store
@@ -142,6 +143,12 @@ class Rack:
         )
         self.tree = Tree(self._sources(), settings.tftp.ignore_case)
         self._standing: Lately[str, Content] = Lately(_STANDING)
+        self._recorder: Recorder | None = None
+
+    def record(self, recorder: Recorder | None) -> None:
+        """From now on tell it of every decision; None: nobody."""
+        self._recorder = recorder
+        self.dhcp.record(recorder)
 
     # -- decisions ---------------------------------------------------------------------------------------------------------
 
@@ -152,9 +159,10 @@ class Rack:
     def boot(self, client: BootClient, server_address: int, proxied: bool = False) -> BootFile:
         """What a DHCP answer tells this client to load from us at ``server_address``; ``proxied``: it has its address from others."""
         host = self.hosts.of_client(client)
+        plan = self.plan(host)
         boot = policy.choose(
             client,
-            self.plan(host),
+            plan,
             host,
             self.setting,
             self.url(server_address),
@@ -163,7 +171,9 @@ class Rack:
         )
         if self.hosts.by_serial and not host.configured and boot.url.endswith("/boot.ipxe"):
             # No DHCP option carries the serial number. iPXE knows it, and expands its settings in a URL (facts: iPXE variables).
-            return replace(boot, url=f"{boot.url}?serial=${{serial:uristring}}")
+            boot = replace(boot, url=f"{boot.url}?serial=${{serial:uristring}}")
+        if self._recorder is not None:
+            self._recorder.booted(client, host, plan, boot, proxied=proxied)
         return boot
 
     def url(self, server_address: int) -> str:
@@ -189,9 +199,7 @@ class Rack:
 
     def find(self, want: Want) -> Content | Absent:
         """What a TFTP client asks for."""
-        found = self._stands(want.path) or self._remembered(
-            want.path, self.tree.find(want.path, self.asker(peer_address(want.peer), want.local), self.clock())
-        )
+        found = self._stands(want.path) or self._look_up(want.path, self.asker(peer_address(want.peer), want.local))
         if want.netascii and isinstance(found, Content):
             return netascii(found)
         return found
@@ -202,15 +210,19 @@ class Rack:
         known = self._stands(request.path) if not request.query else None
         if known is not None:
             return known
-        asker = self.asker(address, request.local, request.query)
-        return self._remembered(request.path, self.tree.find(request.path, asker, self.clock(), listing=True))
+        return self._look_up(request.path, self.asker(address, request.local, request.query), listing=True)
 
     def _stands(self, path: str) -> Content | None:
         """What the name led to lately, if that is what it leads to now, for whoever asks."""
+        if self._recorder is not None:
+            return None  # who asks for reasons is told of each search
         known = self._standing.get(path)
         return known if known is not None and known.standing is not None and known.standing.holds() else None
 
-    def _remembered(self, path: str, found: Content | Absent) -> Content | Absent:
+    def _look_up(self, path: str, asker: Asker, *, listing: bool = False) -> Content | Absent:
+        found = self.tree.find(path, asker, self.clock(), listing=listing)
+        if self._recorder is not None:
+            self._recorder.found(path, asker, found)
         if isinstance(found, Content) and found.standing is not None:
             self._standing.put(path, found)
         return found

@@ -18,7 +18,7 @@ from pxenet.sim.body import Manners, Relay
 from pxenet.sim.firmware import PERSONALITIES, Personality
 from pxenet.sim.installer import System
 from pxenet.sim.programs import kind_of
-from pxenet.sim.voices import Fill, Voice, Words
+from pxenet.sim.voices import BIOS_PXE, Fill, Voice, Words
 from pxenet.wire.dhcp import LARGEST_BYTES, serialize
 from pxenet.wire.iana import MessageType, OptionCode, architecture_name
 from pxenet.wire.relay import RELAY, RelayCode
@@ -31,7 +31,7 @@ NO_BOOT_PACKET = "no DHCP packet of it was recorded over IPv4: nothing says what
 
 # A PXE ROM of a BIOS that is not iPXE. That it asks for the size, breaks off and then reads, as EDK2 does, is not confirmed
 # (tftp.md §5): its options are those of the capture, its reactions are EDK2's for want of a better model.
-_BIOS_ROM = replace(PERSONALITIES["uefi"], name="bios-rom", title="PXE boot ROM, x86 BIOS", arch="bios")
+BIOS_ROM = replace(PERSONALITIES["uefi"], name="bios-rom", title="PXE boot ROM, x86 BIOS", arch="bios", voice=BIOS_PXE)
 _SYSTEM = replace(PERSONALITIES["ipxe"], name="system", title="operating system", firmware="system")
 _UNKNOWN_EFI = "EFI of an architecture that is not simulated"
 
@@ -126,7 +126,7 @@ def fingerprint(client: BootClient, said: DhcpSaid) -> tuple[Personality | None,
         return PERSONALITIES[_BY_ARCH.get((client.kind, client.arch), "ipxe")], f"{by}, {where}"
     name = _BY_ARCH.get((client.kind, client.arch))
     if name == "bios-rom":
-        return _BIOS_ROM, where
+        return BIOS_ROM, where
     return (PERSONALITIES[name] if name is not None else None), where
 
 

@@ -6,14 +6,16 @@ Knows how the rack, the link and the machines are put together. What came of it 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from pxenet.config import DhcpMode, Settings
 from pxenet.events import Event
 from pxenet.model import Absent, Content, Host
 from pxenet.rack import Rack
+from pxenet.rack.recorder import Recorder
 from pxenet.replay.beside import OtherServer, other_server
 from pxenet.replay.cast import Role, cast, relay_of
 from pxenet.replay.images import HEAD_BYTES, unfit
@@ -21,8 +23,9 @@ from pxenet.replay.recorded import Recorded
 from pxenet.replay.wires import Wires, wires
 from pxenet.sim.body import ClientSend, Manners, SimDatagram
 from pxenet.sim.ledger import Ledger
-from pxenet.sim.link import Link, Plug, Ports
+from pxenet.sim.link import BEGAN_AT, Link, Plug, Ports
 from pxenet.sim.machine import Machine
+from pxenet.store.base import Store
 from pxenet.store.memory import MemoryStore
 
 PATIENCE_S = 6 * 3600.0
@@ -100,11 +103,30 @@ class _Troupe:
         return None
 
 
-def play(settings: Settings, recorded: Sequence[Recorded], mapped: Mapping[bytes, Host] | None = None) -> Play:
-    """Play the boots of one capture. ``mapped``: captured hardware addresses → hosts whose parts they take."""
+class Witness(Recorder, Protocol):
+    """Somebody who is told of each decision."""
+
+    def attend(self, rack: Rack, clock: Callable[[], float]) -> None:
+        """The play begins, before this rack; ``clock`` tells its time."""
+        ...
+
+
+def parts_of(recorded: Sequence[Recorded], mapped: Mapping[bytes, Host] | None = None) -> list[Part]:
+    """The boots of one capture, cast. ``mapped``: captured hardware addresses → hosts whose parts they take."""
     hosts = mapped or {}
-    placed = wires(settings, list(recorded))
-    parts = [Part(one, hosts.get(one.mac), cast(one, hosts.get(one.mac))) for one in recorded]
+    return [Part(one, hosts.get(one.mac), cast(one, hosts.get(one.mac))) for one in recorded]
+
+
+def play(
+    settings: Settings,
+    parts: list[Part],
+    *,
+    store: Store | None = None,
+    witness: Witness | None = None,
+    began_at: float = BEGAN_AT,
+) -> Play:
+    """Play these boots. ``store``: what the server knows already; None: nothing. ``began_at``: its clock at the beginning."""
+    placed = wires(settings, [part.recorded for part in parts])
     on_stage = [part for part in parts if part.role is not None]
     events: list[tuple[float, Event]] = []
     by_mac: dict[bytes, list[Part]] = {}
@@ -122,8 +144,8 @@ def play(settings: Settings, recorded: Sequence[Recorded], mapped: Mapping[bytes
         _dress(part, placed, number)
         assert part.machine is not None
         by_mac.setdefault(part.machine.mac, []).append(part)
-    link = Link(_Troupe(on_stage), beside=answer_beside)
-    store = MemoryStore(bytes(32))
+    link = Link(_Troupe(on_stage), beside=answer_beside, began_at=began_at)
+    store = MemoryStore(bytes(32)) if store is None else store
     rack = Rack(
         placed.settings,
         store,
@@ -132,6 +154,9 @@ def play(settings: Settings, recorded: Sequence[Recorded], mapped: Mapping[bytes
         clock=link.clock,
         tid_ports=_TID_PORTS,
     )
+    if witness is not None:
+        witness.attend(rack, link.clock)
+        rack.record(witness)
     for part in on_stage:
         assert part.machine is not None
         part.machine.manners = _with_judge(part.machine, rack)

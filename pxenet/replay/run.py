@@ -11,8 +11,8 @@ from pathlib import Path
 from pxenet.capture.pcap import CaptureError
 from pxenet.config import Settings, load
 from pxenet.model import Host
-from pxenet.replay.play import play
-from pxenet.replay.recorded import read
+from pxenet.replay.play import parts_of, play
+from pxenet.replay.recorded import Recorded, read
 from pxenet.replay.result import BootResult, results
 
 
@@ -54,22 +54,28 @@ def replay_settings(
     path: Path, settings: Settings, mapped: Mapping[bytes, str], boot: int | None = None
 ) -> list[BootResult]:
     """One capture before settings that were read already. Raises ReplayError."""
+    recorded = boots_of(path, boot)
+    hosts = {mac: host_of(settings, name) for mac, name in mapped.items()}
+    return results(play(settings, parts_of(recorded, hosts)))
+
+
+def boots_of(path: Path, boot: int | None = None) -> list[Recorded]:
+    """The boots of a capture; ``boot``: that one alone. Raises ReplayError when there is none."""
     try:
         recorded = read(path)
     except (CaptureError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ReplayError(f"{path} cannot be read: {reason}") from error
-    hosts = {mac: _host(settings, name) for mac, name in mapped.items()}
     if boot is not None:
         recorded = [one for one in recorded if one.number == boot]
         if not recorded:
-            raise ReplayError(f"{path} has no boot {boot}; without --boot all of them are replayed and numbered")
+            raise ReplayError(f"{path} has no boot {boot}; without --boot each of them is taken, and numbered")
     if not recorded:
         raise ReplayError(f"{path} shows no boot: no DHCP, TFTP or HTTP request of any machine is in it")
-    return results(play(settings, recorded, hosts))
+    return recorded
 
 
-def _host(settings: Settings, name: str) -> Host:
+def host_of(settings: Settings, name: str) -> Host:
     host = settings.host(name)
     if host is None:
         known = ", ".join(sorted(one.name for one in settings.hosts)) or "none"

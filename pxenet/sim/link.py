@@ -148,11 +148,13 @@ class Link:
         http_bytes_s: float = 117e6,
         tap: Callable[[float, bytes, bytes, int], None] | None = None,
         beside: Beside | None = None,
+        began_at: float = BEGAN_AT,
     ) -> None:
         """``faults_of``: the path of each machine, instead of ``faults`` for all. ``http_bytes_s``: what the server's own wire carries
-        (a gigabit). ``tap``: sees (time, payload, the client's ``sockaddr``, the server's port) of every datagram that arrives."""
+        (a gigabit). ``tap``: sees (time, payload, the client's ``sockaddr``, the server's port) of every datagram that arrives.
+        ``began_at``: what the clock shows at first, in seconds since the epoch."""
         self.fleet = fleet
-        self.now = BEGAN_AT
+        self.now = began_at
         self.weather = Weather(seed)
         self.faults = faults
         """The weather on all paths; may be changed while the run goes on."""

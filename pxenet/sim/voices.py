@@ -115,6 +115,8 @@ def edk2(name: str, client: str, arch: int, parameters: bytes, request_size: int
 EDK2_PXE_X64 = edk2("EDK2 PXE", "PXEClient", 7, _EDK2_PXE_LIST, 65280)
 EDK2_PXE_IA32 = edk2("EDK2 PXE", "PXEClient", 6, _EDK2_PXE_LIST, 65280)
 EDK2_PXE_ARM64 = edk2("EDK2 PXE", "PXEClient", 11, _EDK2_PXE_LIST, 65280)
+BIOS_PXE = edk2("PXE boot ROM", "PXEClient", 0, _EDK2_PXE_LIST, 65280)
+"""A PXE ROM of a BIOS, for want of a capture: EDK2's words with the architecture of a BIOS."""
 EDK2_HTTP_X64 = edk2("EDK2 HTTP boot", "HTTPClient", 16, _EDK2_HTTP_LIST, 1472)
 EDK2_HTTP_ARM64 = edk2("EDK2 HTTP boot", "HTTPClient", 19, _EDK2_HTTP_LIST, 1472)
 

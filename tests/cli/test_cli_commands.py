@@ -51,7 +51,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-COMMANDS = ("serve", "check", "render", "status", "hosts", "leases", "events", "reinstall", "simulate")
+COMMANDS = ("serve", "check", "render", "explain", "status", "hosts", "leases", "events", "reinstall", "simulate")
 
 
 def test_help_lists_the_commands() -> None:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from pxenet.config import from_text
-from pxenet.replay.play import Play, play
+from pxenet.replay.play import Play, parts_of, play
 from pxenet.replay.recorded import Recorded, read
 from pxenet.replay.result import BootResult, results
 
@@ -36,7 +36,7 @@ def copy_rack(base: Path) -> Path:
 
 def played(rack: Path, *boots: Recorded, text: str | None = None) -> Play:
     """The boots of one capture before a configuration."""
-    return play(from_text((rack / "rack.toml").read_text() if text is None else text, rack), boots)
+    return play(from_text((rack / "rack.toml").read_text() if text is None else text, rack), parts_of(boots))
 
 
 def replayed(rack: Path, *boots: Recorded, text: str | None = None) -> list[BootResult]:

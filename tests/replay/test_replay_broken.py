@@ -98,12 +98,12 @@ def test_a_kernel_that_is_gone(tmp_path: Path) -> None:
     (rack / "gone").mkdir()
     (rack / "gone/vmlinuz").write_bytes(b"")
     from pxenet.config import from_text
-    from pxenet.replay.play import play
+    from pxenet.replay.play import parts_of, play
     from pxenet.replay.result import results
 
     settings = from_text(text, rack)
     shutil.rmtree(rack / "gone")
-    (result,) = results(play(settings, [captured("bios-e1000-pxelinux")]))
+    (result,) = results(play(settings, parts_of([captured("bios-e1000-pxelinux")])))
     assert result.stop is not None
     assert "at its kernel" == result.stop.place
     assert "vmlinuz" in result.stop.why

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from pxenet.engine.dhcp.boot import has_file, knows_its_files, name_of
 from pxenet.engine.dhcp.query import Query
+from pxenet.engine.dhcp.recorder import Recorder
 from pxenet.engine.dhcp.route import Ports, route, send_by
 from pxenet.engine.dhcp.subnet import DhcpMode
 from pxenet.engine.dhcp.tally import Tally
@@ -30,13 +31,14 @@ BOOT_KINDS = (ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE)
 class Desk:
     """The way out, for every answer of both servers."""
 
-    __slots__ = ("_boot", "_ports", "tally", "told")
+    __slots__ = ("_boot", "_ports", "recorder", "tally", "told")
 
     def __init__(self, ports: Ports, boot: BootChooser) -> None:
         self._ports = ports
         self._boot = boot
         self.tally = Tally()
         self.told = Told()
+        self.recorder: Recorder | None = None
 
     def boot_file(self, query: Query, out: Output, silent: str) -> BootFile | None:
         """What the client boots; when nothing, None, and an event (``silent``, or the unknown architecture) for a boot client."""
@@ -77,6 +79,8 @@ class Desk:
         """The answer leaves; ``name``: as what it is counted."""
         out.sends.append(send)
         self.tally.sent[name] += 1
+        if self.recorder is not None:
+            self.recorder.said(name, send)
 
     def tell(
         self, out: Output, query: Query, kind: str, detail: Mapping[str, object] | None = None, address: int = 0
@@ -88,6 +92,8 @@ class Desk:
     def drop(self, reason: str) -> None:
         """Count what is not answered."""
         self.tally.dropped[reason] += 1
+        if self.recorder is not None:
+            self.recorder.dropped(reason)
 
     def observe(self, query: Query, out: Output) -> None:
         """A REQUEST to another server tells which address the client is about to have: how we know it later."""

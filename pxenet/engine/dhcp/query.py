@@ -31,6 +31,16 @@ class Stage(enum.Enum):
     REBINDING = "rebinding"
 
 
+class By(enum.Enum):
+    """What tells on which network a client is. The values are for people."""
+
+    LINK_SELECTION = "its relay names that link"  # RFC 3527
+    SUBNET_SELECTION = "it names that subnet itself"  # RFC 3011
+    RELAY = "its relay has that address"  # RFC 2131 §4.3.1
+    CLIENT = "it asks from its own address"
+    INTERFACE = "it is on the wire of this interface"
+
+
 @dataclass(frozen=True, slots=True)
 class Relayed:
     """What a relay agent says that changes our answer (option 82)."""
@@ -72,6 +82,8 @@ class Form:
     """The address of ours that it can reach."""
     via: int
     """By which address its network was chosen, for people: a relay, or ours."""
+    by: By
+    """What told its network."""
     chosen: int | None
     """Option 54."""
     item: BootItem | None
@@ -147,10 +159,13 @@ def identity_of(htype: int, hardware: bytes, client_id: bytes | None, *, match_c
     return bytes((htype,)) + hardware if hardware else b""
 
 
-def network_of(message: Message, relayed: Relayed) -> int:
-    """The address that says on which network a client is, 0 for the wire the packet came in by."""
-    selection = relayed.link or lenient(message.options.address, OptionCode.SUBNET_SELECTION)
-    return selection or message.giaddr
+def network_of(message: Message, relayed: Relayed) -> tuple[int, By]:
+    """The address that says on which network a client is, and who says so; 0 for the wire the packet came in by."""
+    if relayed.link:
+        return relayed.link, By.LINK_SELECTION
+    if selection := lenient(message.options.address, OptionCode.SUBNET_SELECTION):
+        return selection, By.SUBNET_SELECTION
+    return (message.giaddr, By.RELAY) if message.giaddr else (0, By.INTERFACE)
 
 
 def text_of(raw: bytes | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pxenet.engine.dhcp.client import asks_43, client_form, lenient, of_machine
-from pxenet.engine.dhcp.query import Form, Query, Relayed, boot_item, identity_of, network_of, relayed_of
+from pxenet.engine.dhcp.query import By, Form, Query, Relayed, boot_item, identity_of, network_of, relayed_of
 from pxenet.engine.dhcp.subnet import DhcpSettings, Link, Subnets
 from pxenet.model import BootClient, Host
 from pxenet.net.datagram import Datagram, Interface
@@ -131,10 +131,10 @@ class Reception:
         options = message.options
         interface = self._by_index.get(datagram.interface)
         relayed = relayed_of(options.raw(OptionCode.RELAY_AGENT))
-        network = network_of(message, relayed)
+        network, by = network_of(message, relayed)
         if interface is None and not network and not message.ciaddr:
             return "interface"
-        wire = self._link(message, datagram, network, interface)
+        wire, by = self._link(message, datagram, network, by, interface)
         mode = wire[0].subnet.mode if wire else self._default_mode
         link = tuple(served for served in wire if served.subnet.mode == mode)
         server = _our_address(link, datagram, interface)
@@ -150,6 +150,7 @@ class Reception:
             mode=mode,
             server=server,
             via=network or server,
+            by=by,
             chosen=lenient(options.address, OptionCode.SERVER_ID),
             item=boot_item(message),
             lease_s=lenient(options.number, OptionCode.LEASE_TIME),
@@ -160,13 +161,15 @@ class Reception:
         """Whether option 54 means us: any address of ours, or what a relay has us called."""
         return server_id in self.ours or server_id in (query.form.server, query.form.relayed.server_id)
 
-    def _link(self, message: Message, datagram: Datagram, network: int, interface: Interface | None) -> Link:
+    def _link(
+        self, message: Message, datagram: Datagram, network: int, by: By, interface: Interface | None
+    ) -> tuple[Link, By]:
         """A relay's word, else (asked by unicast, so perhaps from behind a router) the client's own address, else the wire."""
         if network:
-            return self._subnets.link_of_address(network)
+            return self._subnets.link_of_address(network), by
         if message.ciaddr and not datagram.broadcast and (link := self._subnets.link_of_address(message.ciaddr)):
-            return link
-        return () if interface is None else self._subnets.link_of_interface(interface.index)
+            return link, By.CLIENT
+        return (() if interface is None else self._subnets.link_of_interface(interface.index)), by
 
 
 def _our_address(link: Link, datagram: Datagram, interface: Interface | None) -> int:

@@ -7,6 +7,8 @@ is only spoken for as far as we know it, unless it is configured as authoritativ
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from typing import NamedTuple
 from zlib import crc32
 
 from pxenet.engine.dhcp.query import Query, Stage
@@ -158,24 +160,60 @@ def _reserved(query: Query) -> tuple[ServedSubnet, int] | None:
     return next(((served, address) for served in query.link if address in served.subnet), None)
 
 
-def choose(query: Query) -> tuple[ServedSubnet, int] | None:
-    """The address to offer: reserved, else current or offered already, else the previous one, else the one asked for, else any."""
-    own = reservation(query)
-    for served in query.link:
-        if own is not None and own in served.subnet:
-            return served, own
+class Why(enum.Enum):
+    """What makes one think of an address for a client. The values are for people."""
+
+    RESERVED = "its [[host]] reserves it"
+    REMEMBERED = "it has or had that address, or was offered it"
+    REQUESTED = "it asks for that address"
+    POOL = "the pool has it free"
+
+
+class Candidate(NamedTuple):
+    """An address that a client could be offered."""
+
+    served: ServedSubnet
+    address: int
+    why: Why
+    refused: str = ""
+    """Why not, in words."""
+
+
+_TAKEN = "somebody else has it"
+_NOT_POOLED = "it is not in the pool"
+
+
+def candidates(query: Query) -> Iterator[Candidate]:
+    """The addresses that one may think of, in order, until one that is not refused is reached: reserved, current or offered already,
+    previous, asked for, any."""
+    reserved = _reserved(query)
+    if reserved is not None:
+        served, address = reserved
+        yield Candidate(served, address, Why.RESERVED, _TAKEN if reservation(query) is None else "")
     for served in query.link:
         for known in _remembered(query, served):
-            if known in served.pool and served.leases.holder(known, query.now) in (None, query.identity):
-                return served, known
+            if known not in served.pool:
+                yield Candidate(served, known, Why.REMEMBERED, _NOT_POOLED)
+            else:
+                free = served.leases.holder(known, query.now) in (None, query.identity)
+                yield Candidate(served, known, Why.REMEMBERED, "" if free else _TAKEN)
     if query.requested:
         for served in query.link:
-            if served.pool.is_free(query.requested):
-                return served, query.requested
+            refused = "" if served.pool.is_free(query.requested) else "it is not free in the pool"
+            yield Candidate(served, query.requested, Why.REQUESTED, refused)
     seed = crc32(query.identity)
     for served in query.link:
-        if (address := served.leases.pick(seed)) is not None:
-            return served, address
+        picked = served.leases.pick(seed)
+        refused = "" if picked is not None else "no address is free" if len(served.pool) else "it has no pool"
+        yield Candidate(served, picked or 0, Why.POOL, refused)
+
+
+def choose(query: Query, tried: list[Candidate]) -> Candidate | None:
+    """The address to offer: the first of the candidates that is not refused. Each that was thought of is added to ``tried``."""
+    for one in candidates(query):
+        tried.append(one)
+        if not one.refused:
+            return one
     return None
 
 

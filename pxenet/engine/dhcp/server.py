@@ -18,9 +18,19 @@ from pxenet.engine.dhcp.grants import Grants, Waiting
 from pxenet.engine.dhcp.proxy import ProxyDhcp, asks_boot_server
 from pxenet.engine.dhcp.query import Query, Stage, request_of, text_of
 from pxenet.engine.dhcp.reception import HostFinder, Reception
+from pxenet.engine.dhcp.recorder import Recorder
 from pxenet.engine.dhcp.reply import give, give_bootp, refuse
 from pxenet.engine.dhcp.route import Ports
-from pxenet.engine.dhcp.rules import Finding, Reaction, choose, held_reservation, judge, reaction, reservation
+from pxenet.engine.dhcp.rules import (
+    Candidate,
+    Finding,
+    Reaction,
+    choose,
+    held_reservation,
+    judge,
+    reaction,
+    reservation,
+)
 from pxenet.engine.dhcp.subnet import DhcpMode, DhcpSettings, ServedSubnet, Subnets
 from pxenet.engine.dhcp.tally import DhcpStatistics
 from pxenet.engine.surface import NEVER, Commit, Output, Sighting
@@ -77,7 +87,7 @@ class DhcpServer:
             served.leases.expire(now)
         for datagram in batch:
             if (reason := self._take(datagram, now, out)) is not None:
-                self._desk.tally.dropped[reason] += 1
+                self._desk.drop(reason)
         return out
 
     def committed(self, commit: int, verdict: Verdict, now: float) -> Output:
@@ -142,6 +152,10 @@ class DhcpServer:
         """Every lease that was written, ended ones included, by address."""
         return sorted((lease for served in self._subnets for lease in served.leases), key=lambda lease: lease.address)
 
+    def record(self, recorder: Recorder | None) -> None:
+        """From now on tell it of every decision; None: nobody."""
+        self._desk.recorder = recorder
+
     def statistics(self) -> DhcpStatistics:
         """What was counted since the start, and how much is held now."""
         counts = [served.leases.counts for served in self._subnets]
@@ -166,6 +180,8 @@ class DhcpServer:
         query = self._reception.query(datagram, now)
         if isinstance(query, str):
             return query
+        if self._desk.recorder is not None:
+            self._desk.recorder.asked(query)
         form = query.form
         if form.mode == DhcpMode.OFF:
             return "off"
@@ -189,7 +205,10 @@ class DhcpServer:
         if not self._has_subnet(query, out):
             return
         self._tell_of_reservation(query, out)
-        found = choose(query)
+        tried: list[Candidate] = []
+        found = choose(query, tried)
+        if self._desk.recorder is not None:
+            self._desk.recorder.considered(tried)
         if found is None:
             subnet = query.link[0].subnet
             self._desk.drop("pool empty")
@@ -198,7 +217,7 @@ class DhcpServer:
             self._tell_of_network(out, query, subnet.network, kind, {"network": network})
             out.sightings.append(Sighting(query.client, 0, "discover"))
             return
-        served, address = found
+        served, address = found.served, found.address
         if address in served.pool and served.leases.leased_to(address, query.now) != query.identity:
             hold_s = self._settings.raspberry_hold_s if query.client.raspberry else self._settings.offer_hold_s
             served.leases.offer(query.identity, address, query.now + hold_s)
@@ -234,6 +253,8 @@ class DhcpServer:
             return
         finding, served = judge(query, stage, address, self._settings.reserved)
         what = reaction(stage, finding, authoritative=form.authoritative)
+        if self._desk.recorder is not None:
+            self._desk.recorder.judged(stage, address, finding, what)
         if what is Reaction.SILENT:
             self._desk.drop(f"{stage.value}: {finding.value}")
         elif what is Reaction.NAK or served is None:
