@@ -101,6 +101,7 @@ TABLE: Mapping[tuple[Field, str], Care] = MappingProxyType(
         (67, ROM): Care(True, "whether it prefers this or `file` is not confirmed", "no fact about ROMs"),
         (67, U_BOOT): Care(False, "overwritten by `file` where that says anything", "U-Boot net/bootp.c"),
         (67, PI): Care(False, "its ROM asks for names of its own", "Raspberry Pi documentation, network boot flow"),
+        (67, SYSTEM): Care(False, "a system that runs boots nothing", "RFC 2131 §2"),
         (82, "*"): Care(False, "for the relay, which takes it away", "RFC 3046 §2.2"),
         (97, "*"): Care(False, "its own id, sent back; GRUB names its configuration file by it", "GRUB bootp.c; RFC 4578 §2.3"),
         (175, IPXE): Care(True, "with no-pxedhcp in it, it does not wait about two seconds for ProxyDHCP", "iPXE dhcp.c"),

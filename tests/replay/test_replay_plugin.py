@@ -72,6 +72,19 @@ def test_a_wrong_configuration_is_an_error_in_words(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout
 
 
+def test_expected_answers(tmp_path: Path) -> None:
+    """With ``--pxenet-expect`` a boot passes when it is as pinned, and fails with the lines that are not."""
+    rack, pinned = copy_rack(tmp_path), ALL["uefi-pxe-grub"].with_suffix(".replay.json")
+    words = ("--pxenet-config", rack / "rack.toml", ALL["uefi-pxe-grub"], "--pxenet-expect")
+    assert 0 == pytest_run(tmp_path, *words, pinned).returncode
+    other = tmp_path / "other.json"
+    other.write_text(pinned.read_text().replace("x64/grubx64.efi", "x64/other.efi"))
+    done = pytest_run(tmp_path, *words, other)
+    assert 1 == done.returncode
+    assert "x64/other.efi" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_nothing_is_paid_without_the_option() -> None:
     """The module that every pytest run imports brings none of the heavy ones."""
     code = "import sys, json, pxenet.replay.plugin; print(json.dumps(sorted(sys.modules)))"
