@@ -42,6 +42,11 @@ class Lately(Generic[K, V]):
         self._young[key] = value
         self._old.pop(key, None)
 
+    def drop(self, key: K) -> None:
+        """Forget one."""
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
     def age(self) -> None:
         """Forget what was not used since this was called last."""
         self._old, self._young = self._young, {}

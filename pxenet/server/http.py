@@ -20,6 +20,7 @@ from pxenet.engine.http import message
 from pxenet.engine.surface import Progress
 from pxenet.events import Event
 from pxenet.server.http_connection import Connection, Front, HttpLimits, Site, client_of
+from pxenet.server.http_lane import Lane
 from pxenet.server.http_socket import TcpWire, Wire, ipv4_of, sockaddr
 from pxenet.server.http_tls import TlsWire
 
@@ -47,6 +48,8 @@ class HttpStatistics:
     evicted: int
     """Closed while waiting, to make room."""
     requests: int
+    repeated: int
+    """Of those: answered as the very same request was answered before, without being read again."""
     bad_requests: int
     timed_out: int
     too_slow: int
@@ -75,6 +78,9 @@ _STILLBORN = frozenset(
 )
 """A connection that failed before it was accepted; accept(2) wants them treated as "try again"."""
 
+_FORGOTTEN_S = 10.0
+"""A file that nobody has asked for in this time and as long again is closed: its room on the disk, its medium, are free then."""
+
 _THREADS = 4
 """Threads that read cold files ahead: about as many requests as one disk orders well."""
 
@@ -83,6 +89,7 @@ class HttpServer:
     """Serves ``site`` on listening sockets, and on those of ``tls`` over TLS; they stay the caller's to close.
 
     ``clock`` gives seconds since the epoch, for the Date field; all waiting is done by trio's own clock.
+    ``plain``: without the fast lane.
     """
 
     def __init__(
@@ -92,11 +99,13 @@ class HttpServer:
         limits: HttpLimits | None = None,
         clock: Callable[[], float] = time.time,
         tls: Tls | None = None,
+        *,
+        plain: bool = False,
     ) -> None:
         self._listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = [(each, None) for each in listeners]
         if tls is not None:
             self._listeners += [(each, tls.context) for each in tls.listeners]
-        self._front = Front(site, limits or HttpLimits(), clock)
+        self._front = Front(site, limits or HttpLimits(), clock, plain=plain)
         self._threads = trio.CapacityLimiter(_THREADS)
         self._open: set[Connection] = set()
         self._per_client: dict[bytes, int] = {}
@@ -105,16 +114,24 @@ class HttpServer:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled, or until ``drain`` was called and the last connection has ended."""
-        async with trio.open_nursery() as connections:
-            with self._accepting:
-                async with trio.open_nursery() as accepting:
-                    for listener, context in self._listeners:
-                        listener.setblocking(False)
-                        accepting.start_soon(self._accept, listener, context, connections)
-                    task_status.started()
-            # Clients are refused at once, instead of waiting in the kernel's queue for somebody who will not come.
-            for listener, _ in self._listeners:
-                listener.shutdown(socket.SHUT_RDWR)
+        lane = self._front.lane
+        try:
+            async with trio.open_nursery() as service:
+                service.start_soon(lane.run)
+                service.start_soon(_age, lane)
+                async with trio.open_nursery() as connections:
+                    with self._accepting:
+                        async with trio.open_nursery() as accepting:
+                            for listener, context in self._listeners:
+                                listener.setblocking(False)
+                                accepting.start_soon(self._accept, listener, context, connections)
+                            task_status.started()
+                    # Clients are refused at once, instead of waiting in the kernel's queue for somebody who will not come.
+                    for listener, _ in self._listeners:
+                        listener.shutdown(socket.SHUT_RDWR)
+                service.cancel_scope.cancel()
+        finally:
+            lane.close()
 
     async def drain(self) -> None:
         """Take no new connections, end those that wait, let replies finish; returns when none is left."""
@@ -135,6 +152,7 @@ class HttpServer:
             refused=count.refused,
             evicted=count.evicted,
             requests=count.requests,
+            repeated=count.repeated,
             bad_requests=count.bad_requests,
             timed_out=count.timed_out,
             too_slow=count.too_slow,
@@ -222,6 +240,12 @@ class HttpServer:
             if not self._per_client[client]:
                 del self._per_client[client]
             self._ended.unpark_all()
+
+
+async def _age(lane: Lane) -> None:
+    while True:
+        await trio.sleep(_FORGOTTEN_S)
+        lane.age()
 
 
 def _say_full(sock: socket.socket, date: str) -> None:

@@ -16,6 +16,7 @@ from pxenet.engine.http import CONTINUE, Reply, Request, Response, message, resp
 from pxenet.engine.http.conditions import serialize_date
 from pxenet.events import Event
 from pxenet.model import Absent, Content, Missing, Region, Role
+from pxenet.server.http_lane import Lane, Seat, Unfinished
 from pxenet.server.http_request import (
     BadRequestError,
     Head,
@@ -24,11 +25,13 @@ from pxenet.server.http_request import (
     parse_head_untrusted,
     with_body,
 )
-from pxenet.server.http_socket import FileFaultError, GoneError, Pace, TooSlowError, Wire, ipv4_of
+from pxenet.server.http_socket import FileFaultError, GoneError, Pace, TcpWire, TooSlowError, Wire, ipv4_of
 from pxenet.server.http_tls import HANDSHAKE_S
 
 _PROOFS = frozenset({Role.LOADER, Role.KERNEL, Role.ANSWER})
 """Roles whose delivery moves a machine's state: it must have arrived, not merely left."""
+
+_TOLD_AGAIN_S = 1.0
 
 _MAX_DETAIL = 300
 """Characters of the reason that are told: it may name what was asked for."""
@@ -84,6 +87,7 @@ class Counters:
     refused: int = 0
     evicted: int = 0
     requests: int = 0
+    repeated: int = 0
     bad_requests: int = 0
     timed_out: int = 0
     too_slow: int = 0
@@ -101,7 +105,7 @@ def client_of(peer: bytes) -> bytes:
 class Front:
     """What the connections of one server share: the site, the limits, the counters, and who waits."""
 
-    def __init__(self, site: Site, limits: HttpLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, site: Site, limits: HttpLimits, clock: Callable[[], float], *, plain: bool = False) -> None:
         self.site = site
         self.limits = limits
         self.count = Counters()
@@ -110,6 +114,9 @@ class Front:
         """Connections without a request under way, the longest waiting first."""
         self._clock = clock
         self._date = (-1, "")
+        self.lane = Lane(self.date, clock)
+        self.plain = plain
+        """Nothing is answered by the lane."""
 
     def date(self) -> str:
         """The Date field's text, made once a second."""
@@ -123,6 +130,16 @@ class Front:
         self.waiting[connection] = scope
         if self.draining:
             scope.cancel()
+
+    def waits_again(self, connection: Connection) -> None:
+        """It has been answered while it waited: of those who wait it is the latest now."""
+        scope = self.waiting.pop(connection, None)
+        if scope is not None:
+            self.waiting[connection] = scope
+
+    def awaits(self, connection: Connection) -> bool:
+        """It waits, and nobody has asked it to end."""
+        return connection in self.waiting and not self.draining
 
     def works(self, connection: Connection) -> bool:
         """The opposite of ``waits``; False when the connection has been ended to make room."""
@@ -154,6 +171,13 @@ class Connection:
         self._front = front
         self._limits = front.limits
         self._buffer = bytearray()
+        self._seat = Seat(wire, self) if isinstance(wire, TcpWire) and not front.plain else None
+        self._unfinished: Unfinished | None = None
+        """What the lane could not send whole."""
+        self._rested_at = 0.0
+        """When the last reply had left."""
+        self._told = ("", "", 0.0)
+        """The file that was told of last (its name and version), and when."""
 
     async def run(self) -> None:
         """Until one side has had enough."""
@@ -170,6 +194,8 @@ class Connection:
         """One request and its reply; False when the connection ends with it."""
         try:
             head = await self._read_head()
+            if self._unfinished is not None:
+                return await self._finish_reply()
             if head is None:
                 return False
             request = await self._read_body(head)
@@ -184,6 +210,8 @@ class Connection:
         response = respond(request, answer, date=self._front.date(), close=close)
         if isinstance(answer, Content):
             await self._send_content(response, answer, started_at)
+            if not response.close and head.plain and answer.role not in _PROOFS:
+                self._front.lane.learn(head.raw, request, answer)
         else:
             await self._send(response)
         if response.close and self._buffer:  # a pipelined request that will not be answered must not reset this reply
@@ -197,27 +225,48 @@ class Connection:
         if end:  # a pipelined request: those must not keep others from their turn
             await trio.lowlevel.checkpoint()
         else:
-            with trio.CancelScope(deadline=trio.current_time() + self._limits.idle_s) as scope:
-                self._front.waits(self, scope)
-                try:
-                    end = await self._wait_for_head(scope)
-                finally:
-                    welcome = self._front.works(self)
-            if scope.cancelled_caught and welcome:
-                self._front.count.timed_out += 1
-                if self._buffer:
-                    raise BadRequestError(408, "the request did not arrive in time")
+            end = await self._wait_for_request()
             if not end:
                 return None
         raw = bytes(self._buffer[:end])
         del self._buffer[:end]
-        return parse_head_untrusted(raw, sizes, self._local)
+        head = parse_head_untrusted(raw, sizes, self._local)
+        head.raw = raw
+        return head
+
+    async def _wait_for_request(self) -> int:
+        """Length of the next head; 0 when there is none. Raises BadRequestError."""
+        self._rested_at = trio.current_time()
+        try:
+            while True:
+                with trio.CancelScope(deadline=self._rested_at + self._limits.idle_s) as scope:
+                    self._front.waits(self, scope)
+                    end = await self._wait_for_head(scope)
+                if not scope.cancelled_caught:
+                    return end
+                served_since = self._rested_at + self._limits.idle_s > trio.current_time()
+                if self._buffer or not served_since or not self._front.awaits(self):
+                    break
+        finally:
+            welcome = self._front.works(self)
+        if welcome:
+            self._front.count.timed_out += 1
+            if self._buffer:
+                raise BadRequestError(408, "the request did not arrive in time")
+        return 0
 
     async def _wait_for_head(self, scope: trio.CancelScope) -> int:
-        """Length of the head, once it is here; 0 when the client leaves first. Its time counts from its first byte."""
+        """Length of the head, once it is here; 0 when the client leaves first, or has its reply begun already.
+
+        Its time counts from its first byte.
+        """
         while True:
             begun = bool(self._buffer)
-            data = await self.wire.receive()
+            if begun or self._seat is None:
+                data = await self.wire.receive()
+            else:
+                given = await self._front.lane.rest(self._seat)
+                data, self._unfinished = given.data, given.unfinished
             if not data:
                 return 0
             self._buffer += data
@@ -274,9 +323,45 @@ class Connection:
     def _tell(self, kind: str, detail: dict[str, object]) -> None:
         self._front.site.event(Event(kind, address=ipv4_of(self.peer), detail=detail))
 
-    async def _send_content(self, response: Response, content: Content, started_at: float) -> None:
+    def repeated(self, content: Content, response: Response, now: float) -> None:
+        """The lane has answered a request, and rests on."""
+        front = self._front
+        front.count.requests += 1
+        front.count.repeated += 1
+        self._rested_at = now
+        front.waits_again(self)
+        self.served(content, response, now, now)
+
+    def served(self, content: Content, response: Response, started_at: float, now: float) -> None:
+        """A reply with a content has left whole, and has arrived where that proves something."""
+        if not response.whole and response.status != 206:
+            return  # a HEAD, or a refusal
+        self._front.site.delivered(content, self.peer, now - started_at, response.whole)
+        if not response.whole or content.role is Role.SOURCE:
+            return
+        # Who reads one file over and over on one connection measures something: a line for each would drown all others.
+        name, etag, told_at = self._told
+        if name == content.name and etag == content.etag and now - told_at < _TOLD_AGAIN_S:
+            return
+        self._told = content.name, content.etag, now
+        self._tell("http.done", {"path": content.name or "/", "size": content.size, "seconds": now - started_at})
+
+    async def _finish_reply(self) -> bool:
+        """What the lane has begun, and the kernel did not take at once."""
+        unfinished, self._unfinished = self._unfinished, None
+        assert unfinished is not None
+        self._front.count.requests += 1
+        self._front.count.repeated += 1
+        await self._send_content(
+            unfinished.rest, unfinished.content, unfinished.started_at, sent_before=unfinished.sent_before
+        )
+        return True
+
+    async def _send_content(
+        self, response: Response, content: Content, started_at: float, *, sent_before: int | None = None
+    ) -> None:
         """Send it and say so. A client that goes away in the middle has read nothing."""
-        self.serving, self.sent_before = content, self.wire.sent
+        self.serving, self.sent_before = content, self.wire.sent if sent_before is None else sent_before
         try:
             await self._send(response)
         except FileFaultError as fault:
@@ -290,8 +375,6 @@ class Connection:
             raise
         finally:
             self.serving = None
-        if not response.whole and response.status != 206:
-            return  # a HEAD, or a refusal
         if response.whole and content.role in _PROOFS:
             if response.close:
                 self.wire.finish()
@@ -299,10 +382,7 @@ class Connection:
                 self._front.count.broken += 1
                 self._tell("http.broken", {"path": content.name})
                 raise GoneError
-        duration_s = trio.current_time() - started_at
-        self._front.site.delivered(content, self.peer, duration_s, response.whole)
-        if response.whole and content.role is not Role.SOURCE:
-            self._tell("http.done", {"path": content.name or "/", "size": content.size, "seconds": duration_s})
+        self.served(content, response, started_at, trio.current_time())
 
     async def _send(self, response: Response) -> None:
         self.wire.begin()

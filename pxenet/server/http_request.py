@@ -44,6 +44,14 @@ class Head:
     chunks: Chunks | None
     """Set when the body is chunked: what takes it apart."""
     expects_continue: bool
+    raw: bytes = b""
+    """As it arrived, its empty line included."""
+
+    @property
+    def plain(self) -> bool:
+        """It asks for a name and says nothing else: no body, no query that may tell something of the machine."""
+        asks = self.request.method != "POST" and not self.request.query
+        return asks and not self.length and self.chunks is None and not self.expects_continue
 
 
 METHODS = frozenset({"GET", "HEAD", "POST"})

@@ -127,7 +127,7 @@ class TcpWire:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
-        self._socket = sock
+        self.socket = sock
         self._pace = pace
         self._threads = threads
         self._window_end = 0.0
@@ -138,15 +138,15 @@ class TcpWire:
         """Bytes handed to the kernel."""
 
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
 
     async def receive(self) -> bytes:
         """What has arrived, waiting for it; b"" when the other side will send no more."""
         while True:
             try:
-                return self._socket.recv(RECEIVE_BYTES)
+                return self.socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._socket)
+                await trio.lowlevel.wait_readable(self.socket)
             except OSError as error:
                 raise GoneError from error
 
@@ -160,7 +160,7 @@ class TcpWire:
         flags = socket.MSG_NOSIGNAL | (socket.MSG_MORE if more else 0)
         while view:
             try:
-                count = self._socket.send(view, flags)
+                count = self.socket.send(view, flags)
             except BlockingIOError:
                 await self._writable()
                 continue
@@ -186,21 +186,21 @@ class TcpWire:
 
     async def warm(self, region: Region, offset: int, end: int) -> None:
         """Have a part of a region in memory before it is read: a thread waits for the disk, and reads further than asked."""
-        if _is_cold(region.file.fd, offset) or _is_cold(region.file.fd, end - 1):
+        if is_cold(region.file.fd, offset) or is_cold(region.file.fd, end - 1):
             ahead = min(region.offset + region.length, offset + _READ_AHEAD_BYTES) - offset
             await trio.to_thread.run_sync(_read_ahead, region, offset, ahead, limiter=self._threads)
 
     def send_at_once(self, data: bytes) -> None:
         """Send as much as the kernel takes now; whatever goes wrong, nobody learns it."""
         try:
-            self.sent += self._socket.send(data, socket.MSG_NOSIGNAL)
+            self.sent += self.socket.send(data, socket.MSG_NOSIGNAL)
         except OSError:
             pass
 
     def _send_some(self, fd: int, offset: int, length: int) -> int:
         """Bytes that the kernel took at once; 0 when it takes none now."""
         try:
-            count = os.sendfile(self._socket.fileno(), fd, offset, length)
+            count = os.sendfile(self.socket.fileno(), fd, offset, length)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -222,7 +222,7 @@ class TcpWire:
         if not data:
             raise FileFaultError("it became shorter while it was sent")
         try:
-            return self._socket.send(data, socket.MSG_NOSIGNAL)
+            return self.socket.send(data, socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -234,7 +234,7 @@ class TcpWire:
             self._next_window()
         while True:
             with trio.move_on_at(self._window_end):
-                await trio.lowlevel.wait_writable(self._socket)
+                await trio.lowlevel.wait_writable(self.socket)
                 return
             if not self._keeps_pace():
                 raise TooSlowError
@@ -250,7 +250,7 @@ class TcpWire:
         self._taken_before = self.sent - self._unacknowledged()
 
     def _unacknowledged(self) -> int:
-        raw = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+        raw = fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))
         return int(struct.unpack("=i", raw)[0])
 
     async def acknowledged(self) -> bool:
@@ -258,7 +258,7 @@ class TcpWire:
         pause_s = 0.0005
         self._next_window()
         while self._unacknowledged():
-            if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            if self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 return False
             if trio.current_time() >= self._window_end and not self._keeps_pace():
                 return False
@@ -269,7 +269,7 @@ class TcpWire:
     def finish(self) -> None:
         """Tell the other side that no more will come."""
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise GoneError from error
 
@@ -284,7 +284,7 @@ class TcpWire:
                 limit_bytes -= len(data)
 
 
-def _is_cold(fd: int, offset: int) -> bool:
+def is_cold(fd: int, offset: int) -> bool:
     """Would reading this byte wait for the disk? Where the file system cannot tell, the answer is no."""
     try:
         os.preadv(fd, [bytearray(1)], offset, os.RWF_NOWAIT)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,14 +56,14 @@ class FakeSite:
         return [event.kind for event in self.events]
 
 
-def make_site(tmp_path: Path) -> FakeSite:
+def make_site(tmp_path: Path, role: Role = Role.LOADER) -> FakeSite:
     """A few files in a directory."""
     (tmp_path / "x64").mkdir()
     (tmp_path / "x64/shimx64.efi").write_bytes(b"MZ" + bytes(1000))
     (tmp_path / "a b.txt").write_bytes(b"spaced\n")
     (tmp_path / "big").write_bytes(BIG)
     (tmp_path / "empty").write_bytes(b"")
-    return FakeSite(Tree([Directory(tmp_path, role=Role.LOADER)]))
+    return FakeSite(Tree([Directory(tmp_path, role=role)]))
 
 
 @dataclass
@@ -87,10 +88,12 @@ async def serving(
     host: str = "127.0.0.1",
     drain: bool = True,
     tls: Tls | None = None,
+    clock: Callable[[], float] = time.time,
+    plain: bool = False,
 ) -> AsyncIterator[Running]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family, backlog=200, dualstack_ipv6=host == "::") as listener:
-        server = HttpServer([listener], site, limits, tls=tls)
+        server = HttpServer([listener], site, limits, clock, tls, plain=plain)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run)
             yield Running(server, listener.getsockname()[1])

@@ -498,7 +498,7 @@ async def test_cold_files_are_read_by_a_thread(site: FakeSite, monkeypatch: pyte
         threads.append((offset, length))
         read_ahead(region, offset, length)
 
-    monkeypatch.setattr(http_socket, "_is_cold", lambda fd, offset: offset in (0, 6 << 20))
+    monkeypatch.setattr(http_socket, "is_cold", lambda fd, offset: offset in (0, 6 << 20))
     monkeypatch.setattr(http_socket, "_read_ahead", note)
     async with serving(site) as http:
         assert (await http.exchange(get("/big", CLOSE))).endswith(BIG)
