@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench.generator import LoadError, build
 from bench.report import hardware, markdown, record, servers_used, table
-from bench.rows import ROWS, Row
+from bench.row import Row
+from bench.rows import ROWS
 from bench.run import measure
-from bench.servers import PEERS, PXENET
 
 _INSIDE = "PXENET_BENCH_INSIDE"
 
@@ -39,10 +39,8 @@ def main() -> int:
 
 def _measure(rows: list[Row], options: argparse.Namespace) -> int:
     program = build()
-    peers = [each for each in PEERS if each.found()]
-    servers = [PXENET, *peers]
     print(hardware())
-    for line in servers_used(servers, [each for each in PEERS if each not in peers]):
+    for line in servers_used(list(dict.fromkeys(server for row in rows for server in row.work.servers))):
         print(line)
     print()
 
@@ -50,7 +48,7 @@ def _measure(rows: list[Row], options: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
-    measured = [measure(row, servers, program, options.rounds, tell) for row in rows]
+    measured = [measure(row, program, options.rounds, tell) for row in rows]
     tell("")
     print("\n".join(markdown(measured) if options.markdown else table(measured)))
     if options.json is not None:

@@ -66,10 +66,10 @@ def build() -> Path:
     return program
 
 
-def tftp(program: Path, core: int, **options: object) -> Load:
-    """TFTP clients; ``options`` as ``load tftp`` knows them, ``per_socket`` for ``--per-socket``. Raises LoadError."""
+def clients(kind: str, program: Path, core: int, **options: object) -> Load:
+    """Clients of one kind; ``options`` as ``load KIND`` knows them, ``per_socket`` for ``--per-socket``. Raises LoadError."""
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    command = ["taskset", "-c", str(core), str(program), "tftp", "--limit", str(LIMIT_S), *words]
+    command = ["taskset", "-c", str(core), str(program), kind, "--limit", str(LIMIT_S), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S + 30)
     if done.returncode not in (0, 1):
         raise LoadError(done.stderr.strip() or f"load ended with {done.returncode}")

@@ -1,43 +1,59 @@
-"""A server under test: started on a core of its own, its CPU time counted over all its processes, ended by its id."""
+"""A server under test: started on a core of its own, its CPU time counted over all its processes, ended by their ids."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_PATIENCE_S = 5.0
+"""Until a server that was told to end is killed."""
 
 
 class Process:
-    """A running server; a context manager that ends it, and all that it started."""
+    """A running server, of one program or several; a context manager that ends it, and all that it started."""
 
-    def __init__(self, command: Sequence[str], core: int, log: Path) -> None:
+    def __init__(self, commands: Sequence[Sequence[str]], core: int | str, log: Path) -> None:
         self._log = log.open("wb")
-        self._process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        self._processes = [
+            subprocess.Popen(
+                ["taskset", "-c", str(core), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            for command in commands
+        ]
         self.log = log
 
     @property
     def ended(self) -> bool:
-        """It is not there any more."""
-        return self._process.poll() is not None
+        """One of its programs is not there any more."""
+        return any(each.poll() is not None for each in self._processes)
+
+    def pids(self) -> list[int]:
+        """All its processes."""
+        return [pid for each in self._processes for pid in tree(each.pid)]
 
     def cpu_s(self) -> float:
         """User and system time so far, of the server, of what it started, and of those of them that have ended."""
-        return sum(map(_cpu_s, tree(self._process.pid)))
+        return sum(map(_cpu_s, self.pids()))
 
     def resident_bytes(self) -> int:
         """Memory that all its processes hold."""
-        return sum(map(_resident, tree(self._process.pid)))
+        return sum(_status_bytes(pid, "VmRSS") for pid in self.pids())
+
+    def peak_bytes(self) -> int:
+        """The most memory that its processes have held."""
+        return sum(_status_bytes(pid, "VmHWM") for pid in self.pids())
 
     def __enter__(self) -> Process:
         return self
@@ -45,14 +61,26 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.ended:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(3)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+        pids = self.pids()
+        for each in self._processes:
+            _signal(each.pid, signal.SIGTERM)
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until and not all(map(_gone, pids)):
+            time.sleep(0.01)
+        for each in self._processes:
+            _signal(each.pid, signal.SIGKILL)
+            each.wait()
         self._log.close()
+
+
+def _signal(group: int, number: int) -> None:
+    """To a server and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _gone(pid: int) -> bool:
+    return _fields(pid)[:1] in ([], ["Z"])
 
 
 def tree(root: int) -> list[int]:
@@ -79,6 +107,10 @@ def _cpu_s(pid: int) -> float:
     return sum(map(int, _fields(pid)[11:15])) * _TICK_S  # utime stime cutime cstime
 
 
-def _resident(pid: int) -> int:
-    fields = _fields(pid)
-    return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
+def _status_bytes(pid: int, name: str) -> int:
+    """A field of /proc/PID/status that is in kB (proc(5))."""
+    try:
+        found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0

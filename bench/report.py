@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.run import Measured
-from bench.servers import PXENET, Server
+from bench.servers import Server
 
 _WIDE = (46, 13, 10, 8, 8, 5)
 _HEAD = ("work", "figure", "against", "ratio", "target", "")
@@ -40,11 +40,7 @@ def cells_of(measured: Measured) -> Iterator[tuple[str, ...]]:
     for figure, peer, ratio, verdict in measured.judged():
         target = targets[figure, peer]
         limit = f"<= {target.most:g}" if target.most else f">= {target.least:g}"
-        yield (measured.row.name, figure, peer, f"{ratio:.2f}", limit, verdict.value)
-    if not measured.row.figures and measured.samples.get(PXENET.name):
-        done = sum(sample.load.complete for sample in measured.samples[PXENET.name])
-        total = done + sum(sample.load.failed for sample in measured.samples[PXENET.name])
-        yield (measured.row.name, "complete", "-", f"{done / total:.2f}", ">= 1", "pass" if done == total else "MISS")
+        yield (measured.row.name, figure, peer or "-", f"{ratio:.2f}", limit, verdict.value)
 
 
 def markdown(measured: Sequence[Measured]) -> Iterator[str]:
@@ -56,12 +52,13 @@ def markdown(measured: Sequence[Measured]) -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
-def servers_used(servers: Sequence[Server], missing: Sequence[Server]) -> Iterator[str]:
-    """Who took part, how set, and what would bring the others."""
+def servers_used(servers: Sequence[Server]) -> Iterator[str]:
+    """Who takes part, how set, and what would bring the others."""
     for server in servers:
-        yield f"{server.name} {server.version_text()}: {server.settings}"
-    if missing:
-        yield f"not installed: apt-get install {' '.join(server.package for server in missing)}"
+        if server.found():
+            yield f"{server.name} {server.version_text()}: {server.settings}"
+    if missing := [server.package for server in servers if not server.found()]:
+        yield f"not installed: apt-get install {' '.join(missing)}"
 
 
 def record(measured: Sequence[Measured]) -> dict[str, Any]:
@@ -80,11 +77,13 @@ def record(measured: Sequence[Measured]) -> dict[str, Any]:
                         {
                             "mb_per_s": round(sample.mb_per_s, 3),
                             "mb_per_cpu_s": round(sample.mb_per_cpu_s, 3),
+                            "per_cpu_s": round(sample.done_per_cpu_s, 3),
                             "cpu_s": round(sample.cpu_s, 2),
                             "complete": sample.load.complete,
                             "failed": sample.load.failed,
                             "retransmits": sample.load.retransmits,
                             "load_busy": round(sample.load.busy, 3),
+                            "more": {key: round(value, 4) for key, value in sample.more.items()},
                         }
                         for sample in samples
                     ]

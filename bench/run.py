@@ -6,14 +6,14 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.generator import Load, LoadError, tftp
+from bench.generator import LoadError
 from bench.process import Process
-from bench.rows import BUSIEST, Row, Sample, Verdict, judge
-from bench.servers import ADDRESS, PXENET, Server
+from bench.row import BUSIEST, Place, Row, Sample, Verdict, judge
+from bench.servers import PXENET
 
 SERVER_CORE, LOAD_CORE = 0, 1
 _READY_S = 20.0
@@ -37,10 +37,11 @@ class Measured:
         found = []
         for figure in self.row.figures:
             for target in figure.targets:
-                if self.samples.get(target.peer) and self.samples.get(PXENET.name):
-                    theirs = self.median(target.peer, figure.of)
-                    ratio = self.median(PXENET.name, figure.of) / theirs if theirs else 0.0
-                    found.append((figure.name, target.peer, ratio, judge(target, ratio)))
+                if not self.samples.get(PXENET.name) or (target.peer and not self.samples.get(target.peer)):
+                    continue
+                theirs = self.median(target.peer, figure.of) if target.peer else 1.0
+                ratio = self.median(PXENET.name, figure.of) / theirs if theirs else 0.0
+                found.append((figure.name, target.peer, ratio, judge(target, ratio)))
         return found
 
     @property
@@ -49,22 +50,25 @@ class Measured:
         return not self.faults and all(verdict is not Verdict.MISS for _, _, _, verdict in self.judged())
 
 
-def measure(row: Row, servers: Sequence[Server], program: Path, rounds: int, tell: Callable[[str], None]) -> Measured:
-    """All rounds of one row."""
+def measure(row: Row, program: Path, rounds: int, tell: Callable[[str], None]) -> Measured:
+    """All rounds of one row, with those of its servers that are installed."""
     measured = Measured(row)
-    taking_part = [each for each in servers if each.windows or not row.windows]
+    servers = [each for each in row.work.servers if each.found()]
     with tempfile.TemporaryDirectory(prefix="pxenet-bench-") as directory:
-        root = Path(directory) / "root"
-        root.mkdir(mode=0o755)
+        place = Place(Path(directory) / "root", program)
+        place.root.mkdir(mode=0o755)
         os.chmod(directory, 0o755)
-        (root / "file").write_bytes(os.urandom(row.size))
-        (root / "small").write_bytes(b"ready?")
+        try:
+            row.work.prepare(place)
+        except LoadError as error:
+            measured.faults.append(str(error))
+            return measured
         for number in range(rounds):
-            for server in taking_part:
+            for server in servers:
                 work = Path(tempfile.mkdtemp(dir=directory))
                 tell(f"{row.name}: {server.name}, round {number + 1} of {rounds}")
                 try:
-                    sample = _once(row, server, program, root, work)
+                    sample = row.work.once(server, place, work)
                 except LoadError as error:
                     measured.faults.append(f"{server.name}: {error}")
                     continue
@@ -74,23 +78,13 @@ def measure(row: Row, servers: Sequence[Server], program: Path, rounds: int, tel
     return measured
 
 
-def _once(row: Row, server: Server, program: Path, root: Path, work: Path) -> Sample:
-    options = row.options if server is PXENET or row.peers_options is None else row.peers_options
-    with Process(server.command(root, work), SERVER_CORE, work / "output") as process:
-        _wait_until_ready(process, program, root)
-        before_s = process.cpu_s()
-        load = tftp(program, LOAD_CORE, server=ADDRESS, name="file", expect=root / "file", **options)
-        return Sample(load, process.cpu_s() - before_s)
-
-
-def _wait_until_ready(process: Process, program: Path, root: Path) -> None:
-    """It serves a small file. Raises LoadError with its last words."""
+def wait_until(process: Process, serves: Callable[[], bool], every_s: float = 0.05) -> None:
+    """The server answers. Raises LoadError with its last words."""
     until = time.monotonic() + _READY_S
     while time.monotonic() < until and not process.ended:
-        options = {"clients": 1, "tries": 1, "timeout": 0.1, "base": "127.80.0.1"}
-        if tftp(program, LOAD_CORE, server=ADDRESS, name="small", expect=root / "small", **options).complete:
+        if serves():
             return
-        time.sleep(0.05)
+        time.sleep(every_s)
     words = process.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
     raise LoadError(f"it does not serve: {' '.join(words)}")
 
@@ -104,10 +98,7 @@ def _faults(measured: Measured) -> list[str]:
             if load.busy > BUSIEST:
                 found.append(f"{server}: the load generator used {load.busy:.0%} of its core: invalid")
             if load.failed and server == PXENET.name:
-                found.append(f"pxenet: {load.failed} transfers failed ({load.first_error})")
+                found.append(f"pxenet: {load.failed} of the clients' requests failed ({load.first_error})")
             if measured.row.no_retransmits and load.retransmits and server == PXENET.name:
                 found.append(f"pxenet: {load.retransmits} requests repeated")
     return found
-
-
-__all__ = ["Load", "Measured", "measure"]

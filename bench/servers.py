@@ -13,6 +13,7 @@ from pathlib import Path
 
 PORT = 69
 """dnsmasq knows no other: the benchmark runs in a network namespace of its own."""
+HTTP_PORT = 8080
 ADDRESS = "127.0.0.1"
 TRANSFERS = 12_000
 """Limits of servers are raised to this; dnsmasq's own is 50."""
@@ -20,17 +21,17 @@ TRANSFERS = 12_000
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A TFTP server. ``command`` makes its command line from (directory to serve, working directory)."""
+    """A server. ``commands`` makes the command lines of its programs from (directory to serve, working directory)."""
 
     name: str
     program: str
     package: str
-    command: Callable[[Path, Path], Sequence[str]]
+    commands: Callable[[Path, Path], Sequence[Sequence[str]]]
     version: Sequence[str]
     pattern: str
-    windows: bool
-    """It knows RFC 7440, in the version that is installed; see ``knows_windows``."""
     settings: str
+    windows_since: tuple[int, ...] | None = None
+    """The version that learned windows (RFC 7440)."""
 
     def found(self) -> bool:
         """It is installed."""
@@ -43,54 +44,87 @@ class Server:
         found = re.search(self.pattern, done.stdout + done.stderr)
         return found[1] if found else "?"
 
+    def knows_windows(self) -> bool:
+        """RFC 7440, in the version that is installed."""
+        if self.windows_since is None:
+            return False
+        return tuple(map(int, re.findall(r"\d+", self.version_text()))) >= self.windows_since
+
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
-def _pxenet(root: Path, work: Path) -> list[str]:
+def _pxenet(root: Path, work: Path) -> list[list[str]]:
     config = work / "rack.toml"
     config.write_text(
         f'[server]\nstate = "{work / "state"}"\nroot = "{root}"\naddress = "{ADDRESS}"\n'
-        f'[dhcp]\nmode = "off"\n[tftp]\nport = {PORT}\nmax_windowsize = 64\n[http]\nport = 8080\n'
+        f'[dhcp]\nmode = "off"\n[tftp]\nport = {PORT}\nmax_windowsize = 64\n[http]\nport = {HTTP_PORT}\n'
     )
-    return [sys.executable, "-m", "pxenet.server", "--config", str(config)]
+    return [[sys.executable, "-m", "pxenet.server", "--config", str(config)]]
 
 
-def _dnsmasq(root: Path, work: Path) -> list[str]:
+def _dnsmasq(root: Path, work: Path) -> list[list[str]]:
     limit = f"--tftp-max={TRANSFERS}"
     files = [f"--pid-file={work / 'pid'}", "--conf-file=/dev/null", f"--tftp-root={root}"]
     quiet = ["--quiet-tftp", "--log-facility=/dev/null"]
-    return [_at("dnsmasq"), "--keep-in-foreground", "--user=root", "--port=0", "--enable-tftp", limit, *files, *quiet]
+    return [[_at("dnsmasq"), "--keep-in-foreground", "--user=root", "--port=0", "--enable-tftp", limit, *files, *quiet]]
 
 
-def _hpa(root: Path, work: Path) -> list[str]:
-    return [_at("in.tftpd"), "-L", "--address", f"{ADDRESS}:{PORT}", "--user", "root", "--secure", str(root)]
+def _hpa(root: Path, work: Path) -> list[list[str]]:
+    return [[_at("in.tftpd"), "-L", "--address", f"{ADDRESS}:{PORT}", "--user", "root", "--secure", str(root)]]
 
 
-def _atftpd(root: Path, work: Path) -> list[str]:
+def _atftpd(root: Path, work: Path) -> list[list[str]]:
     limits = ["--maxthread", str(TRANSFERS), "--user", "root.root", "--verbose=0", "--logfile", str(work / "log")]
-    return [_at("atftpd"), "--daemon", "--no-fork", "--port", str(PORT), "--bind-address", ADDRESS, *limits, str(root)]
+    place = ["--port", str(PORT), "--bind-address", ADDRESS]
+    return [[_at("atftpd"), "--daemon", "--no-fork", *place, *limits, str(root)]]
 
 
 def _at(program: str) -> str:
     return shutil.which(program, path=_PATH) or program
 
 
+_NGINX = """daemon off; user root; worker_processes 1; pid {work}/pid; error_log stderr crit;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 1h;
+  open_file_cache max=1000 inactive=1h; open_file_cache_valid 1h;
+  client_body_temp_path {work}/body; proxy_temp_path {work}/proxy; fastcgi_temp_path {work}/fastcgi;
+  uwsgi_temp_path {work}/uwsgi; scgi_temp_path {work}/scgi;
+  server {{ listen {address}:{port}; root {root}; }}
+}}
+"""
+
+
+def _nginx(root: Path, work: Path) -> list[list[str]]:
+    config = work / "nginx.conf"
+    config.write_text(_NGINX.format(work=work, address=ADDRESS, port=HTTP_PORT, root=root))
+    return [[_at("nginx"), "-p", str(work), "-c", str(config), "-e", "stderr"]]
+
+
 PXENET = Server(
-    "pxenet", sys.executable, "", _pxenet, ("-m", "pxenet", "--version"), r"pxenet (\S+)", True, "max_windowsize = 64"
+    "pxenet",
+    sys.executable,
+    "",
+    _pxenet,
+    ("-m", "pxenet", "--version"),
+    r"pxenet (\S+)",
+    "max_windowsize = 64",
+    (0,),
 )
-PEERS = (
-    Server(
-        "dnsmasq",
-        "dnsmasq",
-        "dnsmasq-base",
-        _dnsmasq,
-        ("--version",),
-        r"version (\S+)",
-        False,
-        f"--tftp-max={TRANSFERS} (its own limit: 50), no DNS, no log",
-    ),
-    Server("tftpd-hpa", "in.tftpd", "tftpd-hpa", _hpa, ("--version",), r"tftp-hpa ([\d.]+)", False, "-L, no log"),
+DNSMASQ = Server(
+    "dnsmasq",
+    "dnsmasq",
+    "dnsmasq-base",
+    _dnsmasq,
+    ("--version",),
+    r"version (\S+)",
+    f"--tftp-max={TRANSFERS} (its own limit: 50), no DNS, no log",
+    (2, 92),
+)
+TFTP_PEERS = (
+    DNSMASQ,
+    Server("tftpd-hpa", "in.tftpd", "tftpd-hpa", _hpa, ("--version",), r"tftp-hpa ([\d.]+)", "-L, no log"),
     Server(
         "atftpd",
         "atftpd",
@@ -98,7 +132,16 @@ PEERS = (
         _atftpd,
         ("--version",),
         r"atftp-(\S+)",
-        True,
         f"--maxthread {TRANSFERS} (its own limit: 100), no log",
+        (0, 8),
     ),
+)
+NGINX = Server(
+    "nginx",
+    "nginx",
+    "nginx",
+    _nginx,
+    ("-v",),
+    r"nginx/(\S+)",
+    "one worker, sendfile, tcp_nopush, open_file_cache, no log, connections kept for ever",
 )

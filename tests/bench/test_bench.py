@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import needs
 import pytest
 
-from bench.generator import Load, LoadError, build, read, tftp
-from bench.process import Process, tree
+from bench.generator import Load, LoadError, build, clients, read
+from bench.process import Process
 from bench.report import cells_of, markdown, record, table
-from bench.rows import ROWS, Figure, Row, Sample, Target, Verdict, judge
+from bench.row import Figure, Row, Sample, Target, Verdict, judge
+from bench.rows import ROWS
 from bench.run import Measured
 from pxenet.net.udp import UdpSocket
 
@@ -28,7 +33,7 @@ def load(wall_s: float = 1.0, cpu_s: float = 0.1, **other: int) -> Load:
 
 
 def measured(ours: Sample, theirs: Sample, *targets: Target) -> Measured:
-    row = Row("a row", MIB, {}, (Figure("MB/s", lambda sample: sample.mb_per_s, targets),))
+    row = Row("a row", ROWS[0].work, (Figure("MB/s", lambda sample: sample.mb_per_s, targets),))
     return Measured(row, {"pxenet": [ours], "dnsmasq": [theirs]})
 
 
@@ -77,16 +82,19 @@ def test_a_table_that_can_be_compared() -> None:
 
 
 def test_a_row_without_a_peer_counts_what_is_complete() -> None:
-    """Where nobody else is asked, all must have come to their end."""
-    each = Measured(Row("many", 1, {}, ()), {"pxenet": [Sample(load(complete=99, failed=1), 1.0)]})
+    """Where nobody else is asked, the figure itself is judged."""
+    row = Row("many", ROWS[0].work, (Figure("complete", lambda sample: sample.share_complete, (Target("", 1.0),)),))
+    each = Measured(row, {"pxenet": [Sample(load(complete=99, failed=1), 1.0)]})
     assert [("many", "complete", "-", "0.99", ">= 1", "MISS")] == list(cells_of(each))
 
 
 def test_rows_are_told_apart() -> None:
     """No two have one name, and each names peers that there are."""
     assert len(ROWS) == len({row.name for row in ROWS})
-    peers = {target.peer for row in ROWS for figure in row.figures for target in figure.targets}
-    assert {"dnsmasq", "tftpd-hpa", "atftpd"} == peers
+    for row in ROWS:
+        peers = {target.peer for figure in row.figures for target in figure.targets} - {""}
+        assert peers <= {server.name for server in row.work.servers} | {"dnsmasq"}, row.name
+        assert "pxenet" == row.work.servers[0].name
 
 
 def test_what_the_generator_says() -> None:
@@ -99,7 +107,9 @@ def test_what_the_generator_says() -> None:
 def test_the_generator_finds_out_that_nobody_answers() -> None:
     """A server that says nothing is no success, and the reason is told."""
     udp = UdpSocket(0, "127.0.0.1")
-    found = tftp(build(), 0, server=f"127.0.0.1:{udp.port}", name="x", expect=__file__, tries=1, timeout=0.05)
+    found = clients(
+        "tftp", build(), 0, server=f"127.0.0.1:{udp.port}", name="x", expect=__file__, tries=1, timeout=0.05
+    )
     udp.close()
     assert (0, 1, "no answer") == (found.complete, found.failed, found.first_error)
 
@@ -108,17 +118,59 @@ def test_the_generator_finds_out_that_nobody_answers() -> None:
 def test_a_misspelled_option_is_refused() -> None:
     """Nothing is measured with settings that nobody meant."""
     with pytest.raises(LoadError, match="there is no option --blksise here"):
-        tftp(build(), 0, server="127.0.0.1:9", name="x", expect=__file__, blksise=512)
+        clients("tftp", build(), 0, server="127.0.0.1:9", name="x", expect=__file__, blksise=512)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server that keeps connections, and the file that it has under /file."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(tmp_path))
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: nobody reads it."""
+
+    (tmp_path / "file").write_bytes(os.urandom(100_000))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}", tmp_path / "file"
+        server.shutdown()
+        thread.join()
+
+
+@needs.tool("cc")
+def test_http_clients_read_what_there_is(web: tuple[str, Path]) -> None:
+    """Every request is answered, over connections that are kept."""
+    server, file = web
+    load = clients("http", build(), 0, server=server, path="/file", expect=file, connections=2, requests=10)
+    assert (10, 0, 1_000_000) == (load.complete, load.failed, load.bytes)
+
+
+@needs.tool("cc")
+def test_http_clients_notice_what_is_wrong(web: tuple[str, Path], tmp_path: Path) -> None:
+    """Other content of the same length is no success; neither is another status."""
+    server, file = web
+    other = tmp_path / "other"
+    other.write_bytes(file.read_bytes()[:-1] + bytes([file.read_bytes()[-1] ^ 1]))
+    wrong = clients("http", build(), 0, server=server, path="/file", expect=other, connections=1, requests=1)
+    assert (0, 1, "content differs from the file") == (wrong.complete, wrong.failed, wrong.first_error)
+    none = clients("http", build(), 0, server=server, path="/none", expect=file, connections=1, requests=1)
+    assert (0, 1, "no 200") == (none.complete, none.failed, none.first_error)
 
 
 def test_a_server_is_counted_with_its_children(tmp_path: Path) -> None:
     """What it starts is part of it, and goes with it."""
     code = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
-    with Process([sys.executable, "-c", code], 0, tmp_path / "log") as process:
+    with Process([[sys.executable, "-c", code]], 0, tmp_path / "log") as process:
         while not (words := (tmp_path / "log").read_text().split()):
             assert not process.ended
         child = int(words[0])
-        assert child in tree(process._process.pid)
+        assert child in process.pids()
         assert process.resident_bytes() > 0
     assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
 
