@@ -141,6 +141,12 @@ KINDS: dict[str, Kind] = {
         "started the installer {attempts} times and never reported the end: stopped, it boots its own disk",
         "look at the end of its answer file: does %post reach {callback}? Then arm it again",
     ),
+    "capture.kept": Kind(Level.NOTICE, "what was on the wire is in {path} ({packets} packets)"),
+    "capture.not_kept": Kind(
+        Level.WARNING,
+        "what was on the wire could not be kept in {directory}: {why}",
+        "free disk space, or mend its rights",
+    ),
     "install.callback_refused": Kind(Level.WARNING, "sent a callback that is not valid: {why}"),
 }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pxenet import __version__
+from pxenet.cli.capture import capture
 from pxenet.cli.check import check
 from pxenet.cli.events import events
 from pxenet.cli.explain import explain
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, check, render, explain, replay, status, hosts, leases, events, reinstall, simulate):
+for command in (serve, check, render, explain, replay, capture, status, hosts, leases, events, reinstall, simulate):
     app.command()(command)
 app.add_typer(kickstart, name="kickstart")
 

@@ -62,7 +62,16 @@ def _server(draft: Draft, base: Path) -> Server:
         draft.report(
             ("server", "state"), f"{state} is not a directory", "name a directory; it is made when it does not exist"
         )
-    return Server(tuple(keys.interface), keys.address, keys.url, keys.user, state, root, keys.workers)
+    return Server(
+        tuple(keys.interface),
+        keys.address,
+        keys.url,
+        keys.user,
+        state,
+        root,
+        keys.workers,
+        failure_captures=keys.failure_captures,
+    )
 
 
 def _readable(draft: Draft, key: Key, text: str | None, base: Path, directory: bool = False) -> Path | None:

@@ -105,6 +105,11 @@ class ServerKeys(Section):
         description="Directory whose files are served as they are, by TFTP and HTTP. Unset: none.",
         examples=["/srv/boot"],
     )
+    failure_captures: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=20,
+        description="When a boot fails, what was on the wire goes to a file in state/failures: so many of them. 0: nothing is kept.",
+        examples=[20],
+    )
     workers: Workers = Field(default=1, description="Processes that serve file contents; for now there is one.")
 
 

@@ -37,6 +37,8 @@ class Server:
     """Directory served as it is."""
     workers: int = 1
     """Processes that serve file contents."""
+    failure_captures: int = 20
+    """Files kept of boots that failed; 0: none, and nothing is recorded for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,21 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def ipv4_udp(payload: bytes, source: int, source_port: int, destination: int, destination_port: int) -> bytes:
-    """An IPv4 packet that carries one UDP datagram, checksums included."""
+def ipv4_udp(
+    payload: bytes, source: int, source_port: int, destination: int, destination_port: int, size: int | None = None
+) -> bytes:
+    """An IPv4 packet that carries one UDP datagram, checksums included.
+
+    ``size``: of the payload, when ``payload`` is only its beginning; then the UDP checksum is left out (zero).
+    """
     from_, to = source.to_bytes(4, "big"), destination.to_bytes(4, "big")
-    length = _UDP.size + len(payload)
+    length = _UDP.size + (len(payload) if size is None else size)
     udp = _UDP.pack(source_port, destination_port, length, 0) + payload
     # A sum of zero is sent as all ones: zero on the wire means "no checksum" (RFC 768).
-    udp_sum = checksum(_PSEUDO.pack(from_, to, 0, socket.IPPROTO_UDP, length) + udp) or 0xFFFF
+    udp_sum = 0
+    if len(udp) == length:
+        pseudo = _PSEUDO.pack(from_, to, 0, socket.IPPROTO_UDP, length)
+        udp_sum = checksum(pseudo + udp) or 0xFFFF
     udp = _UDP.pack(source_port, destination_port, length, udp_sum) + payload
     head = _IPV4.pack(0x45, 0, _IPV4.size + length, 0, 0, _TTL, socket.IPPROTO_UDP, 0, from_, to)
     head = _IPV4.pack(0x45, 0, _IPV4.size + length, 0, 0, _TTL, socket.IPPROTO_UDP, checksum(head), from_, to)

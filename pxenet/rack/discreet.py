@@ -15,10 +15,17 @@ SHOWN = 8
 
 _TOKEN = re.compile(rf"(\b(?:answer|installed|failed)[/\\]+[0-9a-f]{{{SHOWN}}})[0-9a-f]{{{32 - SHOWN}}}(?![0-9a-f])")
 
+_TOKEN_BYTES = re.compile(_TOKEN.pattern.encode())
+
 
 def hidden(text: str) -> str:
     """The text with every token in it shortened."""
     return _TOKEN.sub(r"\1…", text)
+
+
+def masked(data: bytes) -> bytes:
+    """The bytes with the same part of every token in them replaced by as many ``x``: packets keep their length."""
+    return _TOKEN_BYTES.sub(lambda found: found[1] + b"x" * (32 - SHOWN), data)
 
 
 def discreet(event: Event) -> Event:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import math
 import os
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
+from itertools import islice
 
 import trio
 
 from pxenet import __version__
+from pxenet.capture.made import Frame
 from pxenet.config import Settings
 from pxenet.model import InstallRecord, Verdict
 from pxenet.net.datagram import Interface
@@ -22,11 +26,15 @@ from pxenet.rack.census import Census, Row
 from pxenet.server.commit import Committer
 from pxenet.server.control import RefusedError, Reply
 from pxenet.server.events import EventLog, Told, record
+from pxenet.server.recording import Recorder
 from pxenet.store.base import Store
 from pxenet.wire.text import address_text
 
 FOLLOWED = 1000
 """Events that wait for a follower who is slower than they come; more are counted, and told as a number."""
+
+_FRAMES = 50
+"""Frames in one row: other tasks have their turn after a few rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,7 @@ class Desk:
     store: Store
     committer: Committer
     log: EventLog
+    recorder: Recorder
     counters: Callable[[], Mapping[str, object]]
     started_at: float
 
@@ -55,6 +64,7 @@ class Answers:
             "leases": self._leases,
             "events": self._events,
             "reinstall": self._reinstall,
+            "capture": self._capture,
         }
 
     async def __call__(self, request: Mapping[str, object], reply: Reply) -> None:
@@ -104,6 +114,25 @@ class Answers:
             await reply.rows(record(each) for each in told[start:])
             if request.get("follow") is True:
                 await following.feed_until_gone(reply)
+
+    async def _capture(self, request: Mapping[str, object], reply: Reply) -> None:
+        """Frames as they come, ``{"frames": [[at_ns, length, base64], ...]}``, until the client leaves or ``seconds`` are over."""
+        word = request.get("host")
+        mac = self._mac(word) if isinstance(word, str) else None
+        seconds = request.get("seconds")
+        end_s = float(seconds) if isinstance(seconds, int | float) else math.inf
+        secrets = request.get("secrets") is True
+        with self._desk.recorder.follow(mac, secrets=secrets) as follower, trio.move_on_after(end_s):
+
+            async def feed() -> None:
+                await reply.rows([{"frames": []}])  # it has begun
+                while True:
+                    frames, missed = await follower.next()
+                    await reply.rows(_frame_rows(frames))
+                    if missed:
+                        await reply.rows([{"missed": missed}])
+
+            await _until_gone(reply, feed)
 
     async def _reinstall(self, request: Mapping[str, object], reply: Reply) -> None:
         word = str(request.get("host"))
@@ -172,17 +201,7 @@ class _Following:
 
     async def feed_until_gone(self, reply: Reply) -> None:
         """Send what comes, until the client leaves or takes nothing any more."""
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                await reply.gone()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(watch)
-            try:
-                await self._feed(reply)
-            except (trio.BrokenResourceError, trio.TooSlowError):
-                nursery.cancel_scope.cancel()
+        await _until_gone(reply, partial(self._feed, reply))
 
     async def _feed(self, reply: Reply) -> None:
         while True:
@@ -193,6 +212,27 @@ class _Following:
             await reply.rows(record(told) for told in waiting)
             if missed:
                 await reply.rows([{"missed": missed}])
+
+
+async def _until_gone(reply: Reply, feed: Callable[[], Awaitable[None]]) -> None:
+    """Feed a client until it leaves, or takes nothing any more."""
+    async with trio.open_nursery() as nursery:
+
+        async def watch() -> None:
+            await reply.gone()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch)
+        try:
+            await feed()
+        except (trio.BrokenResourceError, trio.TooSlowError):
+            nursery.cancel_scope.cancel()
+
+
+def _frame_rows(frames: Iterator[Frame]) -> Iterator[Row]:
+    """A few frames in each row."""
+    while some := list(islice(frames, _FRAMES)):
+        yield {"frames": [[one.at_ns, one.length, b64encode(one.data).decode()] for one in some]}
 
 
 def _plain(counted: object) -> object:

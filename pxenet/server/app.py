@@ -36,19 +36,25 @@ from pxenet.server.commit import Committer
 from pxenet.server.control import SOCKET, Control, listening
 from pxenet.server.datagrams import Shell
 from pxenet.server.events import EventLog, Stream, lost_line
+from pxenet.server.failures import Failures
 from pxenet.server.http import HttpServer, Tls
 from pxenet.server.lines import Lines
 from pxenet.server.notify import notify
 from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
 from pxenet.server.reach import unreachable
+from pxenet.server.recording import Recorder
 from pxenet.server.site import RackSite
 from pxenet.server.summary import summary
+from pxenet.server.tap import Tap
 from pxenet.store.base import Store, StoreError
 from pxenet.store.sqlite import open_sqlite
 
 _LAST_WORDS_S = 2.0
 """How long a slow reader of our lines is waited for at the end."""
+
+_RING_BYTES = 8 << 20
+"""What is remembered of the last minutes, for the case that a boot fails."""
 
 GRACE_S = 5.0
 """How long transfers under way may go on after the server was asked to stop."""
@@ -168,17 +174,24 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
     """Run all shells; on a signal let transfers finish for a while, then settle what must be durable."""
     rack, ports, log = parts.rack, parts.ports, parts.log
     committer = Committer(parts.store)
-    dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link)
-    tftp = Shell(rack.tftp, (*ports.tftp, *ports.tids), rack, committer, time.monotonic)
-    http = HttpServer(ports.http, RackSite(rack, committer), tls=parts.tls)
+    tap = Tap()
+    keep = parts.settings.server.failure_captures
+    recorder = Recorder(tap, rack, parts.interfaces, time.time_ns, ring_bytes=_RING_BYTES if keep else 0)
+    dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link, tap)
+    tftp = Shell(rack.tftp, (*ports.tftp, *ports.tids), rack, committer, time.monotonic, tap=tap)
+    http = HttpServer(ports.http, RackSite(rack, committer), tls=parts.tls, tap=tap)
     async with trio.open_nursery() as commits:
         commits.start_soon(committer.run)
         async with trio.open_nursery() as shells:
             for task in (dhcp.run, tftp.run, http.run):
                 await shells.start(task)
             shells.start_soon(_keep_house, rack, committer, log)
+            if keep:
+                failures = Failures(parts.settings.server.state, recorder.remembered, rack.tell, keep=keep)
+                log.watchers.add(failures.watch)
+                shells.start_soon(failures.run)
             if parts.control is not None:
-                answers = Answers(_desk(parts, committer, dhcp, tftp, http))
+                answers = Answers(_desk(parts, committer, recorder, dhcp, tftp, http))
                 await shells.start(Control(parts.control, answers).run)
             if parts.screen is not None:
                 shells.start_soon(parts.screen.run, View(rack, log, lambda: _under_way(rack, http)))
@@ -191,7 +204,9 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
         committer.close()
 
 
-def _desk(parts: Parts, committer: Committer, dhcp: Shell, tftp: Shell, http: HttpServer) -> AnswerDesk:
+def _desk(
+    parts: Parts, committer: Committer, recorder: Recorder, dhcp: Shell, tftp: Shell, http: HttpServer
+) -> AnswerDesk:
     """What commands are answered from."""
     rack, ports = parts.rack, parts.ports
 
@@ -205,7 +220,15 @@ def _desk(parts: Parts, committer: Committer, dhcp: Shell, tftp: Shell, http: Ht
         }
 
     return AnswerDesk(
-        parts.settings, parts.interfaces, rack, parts.store, committer, parts.log, counters, started_at=time.time()
+        parts.settings,
+        parts.interfaces,
+        rack,
+        parts.store,
+        committer,
+        parts.log,
+        recorder,
+        counters,
+        started_at=time.time(),
     )
 
 

@@ -20,6 +20,7 @@ from pxenet.net.link import Link
 from pxenet.net.udp import UdpSocket
 from pxenet.rack import Rack
 from pxenet.server.commit import Committer
+from pxenet.server.tap import Tap
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Shell:
         committer: Committer,
         clock: Callable[[], float],
         link: Link | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._engine = engine
         self._sockets = sockets
@@ -51,6 +53,7 @@ class Shell:
         self._committer = committer
         self._clock = clock
         self._link = link
+        self._tap = tap or Tap()
         self._deadline_moved = trio.Event()
         self._sleeping_until = NEVER
         self._obeyed = trio.lowlevel.ParkingLot()
@@ -76,6 +79,8 @@ class Shell:
             if not batch:
                 await trio.lowlevel.wait_readable(udp.socket)
                 continue
+            if self._tap.listener is not None:
+                self._tap.listener.received(batch)
             self.obey(self._engine.receive(batch, self._clock()))
             # After each batch, for a flood of DISCOVERs must not keep transfers from their turn.
             await trio.lowlevel.checkpoint()
@@ -122,6 +127,8 @@ class Shell:
 
     def _send_all(self, sends: Sequence[Send | Blocks], now: float) -> list[Output]:
         """Everything in order, in batches for each socket; what the engine says to contents that could not be read."""
+        if self._tap.listener is not None and sends:
+            self._tap.listener.sent(sends)
         said: list[Output] = []
         waiting: dict[UdpSocket, list[Send]] = {}
         for send in sends:

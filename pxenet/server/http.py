@@ -23,6 +23,7 @@ from pxenet.server.http_connection import Connection, Front, HttpLimits, Site, c
 from pxenet.server.http_lane import Lane
 from pxenet.server.http_socket import TcpWire, Wire, ipv4_of, sockaddr
 from pxenet.server.http_tls import TlsWire
+from pxenet.server.tap import Tap, TcpEnds
 
 __all__ = ["HttpLimits", "HttpServer", "HttpStatistics", "Site", "Tls"]
 
@@ -101,12 +102,14 @@ class HttpServer:
         tls: Tls | None = None,
         *,
         plain: bool = False,
+        tap: Tap | None = None,
     ) -> None:
         self._listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = [(each, None) for each in listeners]
         if tls is not None:
             self._listeners += [(each, tls.context) for each in tls.listeners]
         self._front = Front(site, limits or HttpLimits(), clock, plain=plain)
         self._threads = trio.CapacityLimiter(_THREADS)
+        self._tap = tap
         self._open: set[Connection] = set()
         self._per_client: dict[bytes, int] = {}
         self._accepting = trio.CancelScope()
@@ -218,7 +221,9 @@ class HttpServer:
         nursery.start_soon(self._serve, connection, client)
 
     def _wire(self, sock: socket.socket, peer: bytes, context: ssl.SSLContext | None) -> Wire:
-        plain = TcpWire(sock, self._front.limits.pace, self._threads)
+        local = sockaddr(sock.getsockname())
+        ends = TcpEnds(peer, ipv4_of(local), int.from_bytes(local[2:4], "big")) if ipv4_of(peer) else None
+        plain = TcpWire(sock, self._front.limits.pace, self._threads, self._tap, ends)
         if context is None:
             return plain
 

@@ -165,7 +165,10 @@ class Lane:
         trio.lowlevel.reschedule(seat.task)
 
     def _take_turn(self, ready: Iterable[tuple[int, int]]) -> None:
-        """Serve those who are ready, each one request at most: a pipeline must not keep others from their turn."""
+        """Serve those who are ready, each one request at most: a pipeline must not keep others from their turn.
+
+        Who wants to hear everything hears it on the plain path; others are not told of what is answered here.
+        """
         self._turn += 1
         now = trio.current_time()
         for fd, _ in ready:
@@ -179,7 +182,10 @@ class Lane:
             except OSError:
                 data = b""
             prepared = self._prepared.get(data)
-            if prepared is None or (prepared.turn != self._turn and not self._renew(data, prepared)):
+            tap = seat.wire.tap
+            if prepared is None or tap.full or (prepared.turn != self._turn and not self._renew(data, prepared)):
+                if tap.listener is not None:
+                    tap.listener.heard(seat.wire.ends, data)
                 self._give(seat, Given(data))
             else:
                 self._answer(seat, prepared, now)

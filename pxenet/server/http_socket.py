@@ -18,6 +18,7 @@ import trio
 
 from pxenet.model import Region
 from pxenet.net.datagram import pack_peer
+from pxenet.server.tap import Tap, TcpEnds
 
 RECEIVE_BYTES = 64 << 10
 
@@ -123,11 +124,21 @@ class Wire(Protocol):
 class TcpWire:
     """A connected socket, not blocking: see Wire."""
 
-    def __init__(self, sock: socket.socket, pace: Pace, threads: trio.CapacityLimiter) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        pace: Pace,
+        threads: trio.CapacityLimiter,
+        tap: Tap | None = None,
+        ends: TcpEnds | None = None,
+    ) -> None:
+        """``ends``: who is told to the ``tap`` to be speaking; None: nobody is told."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         self.socket = sock
+        self.tap = tap if tap is not None and ends is not None else Tap()
+        self.ends = ends or TcpEnds(b"", 0, 0)
         self._pace = pace
         self._threads = threads
         self._window_end = 0.0
@@ -139,16 +150,22 @@ class TcpWire:
 
     def close(self) -> None:
         self.socket.close()
+        if self.tap.listener is not None:
+            self.tap.listener.closed(self.ends)
 
     async def receive(self) -> bytes:
         """What has arrived, waiting for it; b"" when the other side will send no more."""
         while True:
             try:
-                return self.socket.recv(RECEIVE_BYTES)
+                data = self.socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self.socket)
             except OSError as error:
                 raise GoneError from error
+            else:
+                if self.tap.listener is not None:
+                    self.tap.listener.heard(self.ends, data)
+                return data
 
     def begin(self) -> None:
         """A new reply: the reader's time counts from now."""
@@ -167,6 +184,8 @@ class TcpWire:
             except OSError as error:
                 raise GoneError from error
             self.sent += count
+            if self.tap.listener is not None:
+                self.tap.listener.said(self.ends, bytes(view[:count]), count)
             view = view[count:]
 
     async def send_file(self, region: Region) -> None:
@@ -180,6 +199,8 @@ class TcpWire:
                 if count:
                     self.sent += count
                     offset += count
+                    if self.tap.listener is not None:
+                        self.tap.listener.said(self.ends, b"", count)
                 else:
                     await self._writable()
             await trio.lowlevel.checkpoint()

@@ -51,7 +51,19 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-COMMANDS = ("serve", "check", "render", "explain", "status", "hosts", "leases", "events", "reinstall", "simulate")
+COMMANDS = (
+    "serve",
+    "check",
+    "render",
+    "explain",
+    "capture",
+    "status",
+    "hosts",
+    "leases",
+    "events",
+    "reinstall",
+    "simulate",
+)
 
 
 def test_help_lists_the_commands() -> None:
@@ -198,3 +210,13 @@ def test_serve_tells_problems(tmp_path: Path) -> None:
     assert 2 == run("serve", "--config", tmp_path / "none.toml").exit_code
     done = run("serve", "--root", tmp_path / "none")
     assert (2, True) == (done.exit_code, "--root: " in done.stderr)
+
+
+def test_capture_without_a_server(tmp_path: Path) -> None:
+    """It is the server that records: without one that is said, and a size must be one."""
+    told = run("capture", tmp_path / "x.pcap", "--state", tmp_path)
+    assert 1 == told.exit_code
+    assert "it is the server that records" in told.stderr
+    wrong = run("capture", tmp_path / "x.pcap", "--state", tmp_path, "--rotate", "much")
+    assert 2 == wrong.exit_code
+    assert "write a size like 500k, 100M or 2G" in wrong.stderr

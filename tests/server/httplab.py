@@ -19,6 +19,7 @@ from pxenet.events import Event
 from pxenet.model import Absent, Asker, Content, Role
 from pxenet.server.http import HttpLimits, HttpServer, Tls
 from pxenet.server.http_socket import ipv4_of
+from pxenet.server.tap import Tap
 
 LOOPBACK = 0x7F000001
 BIG = os.urandom(1 << 20) * 12
@@ -90,10 +91,11 @@ async def serving(
     tls: Tls | None = None,
     clock: Callable[[], float] = time.time,
     plain: bool = False,
+    tap: Tap | None = None,
 ) -> AsyncIterator[Running]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family, backlog=200, dualstack_ipv6=host == "::") as listener:
-        server = HttpServer([listener], site, limits, clock, tls, plain=plain)
+        server = HttpServer([listener], site, limits, clock, tls, plain=plain, tap=tap)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run)
             yield Running(server, listener.getsockname()[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -19,12 +20,15 @@ import trio.testing
 from pxenet.config import Settings, from_text
 from pxenet.events import Event
 from pxenet.model import Change, InstallRecord, InstallState, Lease, SeenHost, Verdict
+from pxenet.net.datagram import Datagram, pack_peer
 from pxenet.rack import Rack
 from pxenet.server import control
 from pxenet.server.answers import FOLLOWED, Answers, Desk
 from pxenet.server.commit import Committer
 from pxenet.server.control import SOCKET, Answer, Control, Limits, RefusedError, Reply, listening
 from pxenet.server.events import EventLog
+from pxenet.server.recording import Recorder
+from pxenet.server.tap import Tap
 from pxenet.store.memory import MemoryStore
 
 WEB01 = bytes.fromhex("525400000001")
@@ -81,8 +85,11 @@ class Scene:
         )
         self.rack = Rack(self.settings, self.store, interfaces=(), tell=self.log, clock=lambda: NOW)
         self.committer = Committer(self.store)
+        self.tap = Tap()
+        self.recorder = Recorder(self.tap, self.rack, (), lambda: 10**18)
         desk = Desk(
-            self.settings, (), self.rack, self.store, self.committer, self.log, lambda: {"tftp": self.rack.tftp.statistics()}, NOW - 5
+            self.settings, (), self.rack, self.store, self.committer, self.log, self.recorder,
+            lambda: {"tftp": self.rack.tftp.statistics()}, NOW - 5,
         )  # fmt: skip
         self.answers = Answers(desk)
 
@@ -446,3 +453,35 @@ async def test_a_slow_follower_misses(scene: Scene, tmp_path: Path) -> None:
         lines = Lines(stream)
         seen = [await lines.next() for _ in range(FOLLOWED + 1)]
     assert {"row": {"missed": 7}} == seen[-1]
+
+
+# -- captures ------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_capture_sends_frames_until_its_time_is_over(scene: Scene, tmp_path: Path) -> None:
+    """Frames come as they were taken, of the machine that was asked for; then the tap is closed again."""
+    request = bytes((1, 1, 6, 0)) + bytes(24) + WEB01 + bytes(202)
+    heard = [Datagram(request, pack_peer(0, 68), 0x0A000001, 67, 1, broadcast=True)]
+    heard.append(Datagram(request.replace(WEB01, STRANGER), pack_peer(0, 68), 0x0A000001, 67, 1, broadcast=True))
+    async with asking(scene, tmp_path), await connect(tmp_path) as stream:
+        await stream.send_all(json.dumps({"ask": "capture", "host": "web01", "seconds": 0.2}).encode() + b"\n")
+        lines = Lines(stream)
+        assert {"row": {"frames": []}} == await lines.next()
+        assert scene.tap.listener is not None
+        scene.tap.listener.received(heard)
+        *found, last = await lines.rest()
+    frames = [frame for line in found for frame in line["row"]["frames"]]  # type: ignore[index]
+    assert [(10**18, 14 + 20 + 8 + len(request))] == [(at, length) for at, length, _ in frames]
+    assert base64.b64decode(frames[0][2]).endswith(request)
+    assert ({"done": True}, None) == (last, scene.tap.listener)
+
+
+async def test_a_capture_ends_with_its_client(scene: Scene, tmp_path: Path) -> None:
+    """Who leaves is not followed for."""
+    async with asking(scene, tmp_path):
+        async with await connect(tmp_path) as stream:
+            await stream.send_all(b'{"ask": "capture"}\n')
+            await Lines(stream).next()
+        with trio.fail_after(5):
+            while scene.tap.listener is not None:
+                await trio.sleep(0)
