@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,13 @@ def build() -> Path:
     return program
 
 
-def clients(kind: str, program: Path, core: int, **options: object) -> Load:
-    """Clients of one kind; ``options`` as ``load KIND`` knows them, ``per_socket`` for ``--per-socket``. Raises LoadError."""
+def clients(kind: str, program: Path, core: int, options: Mapping[str, object], through: Sequence[str] = ()) -> Load:
+    """Clients of one kind. Raises LoadError.
+
+    ``options`` are those of ``load KIND`` (``per_socket`` is ``--per-socket``); ``through`` is what the command begins with.
+    """
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    command = ["taskset", "-c", str(core), str(program), kind, "--limit", str(LIMIT_S), *words]
+    command = [*through, "taskset", "-c", str(core), str(program), kind, "--limit", str(LIMIT_S), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S + 30)
     if done.returncode not in (0, 1):
         raise LoadError(done.stderr.strip() or f"load ended with {done.returncode}")

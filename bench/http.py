@@ -37,7 +37,8 @@ class _Requests:
             wait_until(process, lambda: serves_http("/file"))
             before_s = process.cpu_s()
             at, file = f"{ADDRESS}:{HTTP_PORT}", place.root / "file"
-            load = clients("http", place.program, LOAD_CORE, server=at, path="/file", expect=file, **self.options)
+            asked = {"server": at, "path": "/file", "expect": file, **self.options}
+            load = clients("http", place.program, LOAD_CORE, asked)
             return Sample(load, process.cpu_s() - before_s)
 
 

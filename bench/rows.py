@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import http, tftp
+from bench import dhcp, http, tftp
 from bench.row import Row
 
-ROWS: tuple[Row, ...] = tftp.ROWS + http.ROWS
+ROWS: tuple[Row, ...] = tftp.ROWS + http.ROWS + dhcp.ROWS

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from bench.wire import INTERFACE, NETWORK, POOL, SERVER
 
 PORT = 69
 """dnsmasq knows no other: the benchmark runs in a network namespace of its own."""
@@ -102,6 +105,34 @@ def _nginx(root: Path, work: Path) -> list[list[str]]:
     return [[_at("nginx"), "-p", str(work), "-c", str(config), "-e", "stderr"]]
 
 
+def state_of(work: Path) -> Path:
+    """Where pxenet keeps its leases."""
+    return work / "state"
+
+
+def _pxenet_dhcp(root: Path, work: Path) -> list[list[str]]:
+    config = work / "rack.toml"
+    config.write_text(
+        f'[server]\ninterface = "{INTERFACE}"\nstate = "{state_of(work)}"\nroot = "{root}"\n[dhcp]\nauthoritative = true\n'
+        f'[[dhcp.subnet]]\nnetwork = "{NETWORK}"\npool = "{POOL}"\nrouter = "{SERVER}"\nlease_time = "24h"\n'
+    )
+    return [[sys.executable, "-m", "pxenet.server", "--config", str(config)]]
+
+
+def _kea(root: Path, work: Path) -> list[list[str]]:
+    subnet = {"id": 1, "subnet": NETWORK, "pools": [{"pool": POOL}]}
+    settings = {
+        "interfaces-config": {"interfaces": [f"{INTERFACE}/{SERVER}"], "dhcp-socket-type": "udp"},
+        "lease-database": {"type": "memfile", "persist": True, "name": str(work / "leases.csv"), "lfc-interval": 0},
+        "valid-lifetime": 86_400,
+        "subnet4": [subnet | {"option-data": [{"name": "routers", "data": SERVER}]}],
+        "loggers": [{"name": "kea-dhcp4", "severity": "ERROR", "output_options": [{"output": "stderr"}]}],
+    }
+    (work / "kea.json").write_text(json.dumps({"Dhcp4": settings}))
+    places = [f"KEA_LOCKFILE_DIR={work}", f"KEA_PIDFILE_DIR={work}"]
+    return [["env", *places, _at("kea-dhcp4"), "-c", str(work / "kea.json")]]
+
+
 PXENET = Server(
     "pxenet",
     sys.executable,
@@ -111,6 +142,18 @@ PXENET = Server(
     r"pxenet (\S+)",
     "max_windowsize = 64",
     (0,),
+)
+PXENET_DHCP = replace(
+    PXENET, commands=_pxenet_dhcp, settings="every ACK on disk first, a line for each machine to a file"
+)
+KEA = Server(
+    "kea-dhcp4",
+    "kea-dhcp4",
+    "kea-dhcp4-server",
+    _kea,
+    ("-v",),
+    r"([\d.]+)",
+    "memfile, persistent, nothing flushed to disk, no clean-up of its file, no log",
 )
 DNSMASQ = Server(
     "dnsmasq",

@@ -44,9 +44,8 @@ class _Transfers:
         with Process(server.commands(place.root, work), SERVER_CORE, work / "output") as process:
             wait_until(process, lambda: serves_tftp(place))
             before_s, before_bytes = process.cpu_s(), process.peak_bytes()
-            load = clients(
-                "tftp", place.program, LOAD_CORE, server=ADDRESS, name="file", expect=place.root / "file", **options
-            )
+            asked = {"server": ADDRESS, "name": "file", "expect": place.root / "file", **options}
+            load = clients("tftp", place.program, LOAD_CORE, asked)
             used_s, used_bytes = process.cpu_s() - before_s, process.peak_bytes() - before_bytes
         each = used_bytes / 1024 / ((load.complete + load.failed) or 1)
         return Sample(load, used_s, {"KiB each": each})
@@ -54,10 +53,8 @@ class _Transfers:
 
 def serves_tftp(place: Place) -> bool:
     """A small file comes."""
-    options = {"clients": 1, "tries": 1, "timeout": 0.1, "base": "127.80.0.1"}
-    load = clients(
-        "tftp", place.program, LOAD_CORE, server=ADDRESS, name="small", expect=place.root / "small", **options
-    )
+    options = {"server": ADDRESS, "name": "small", "expect": place.root / "small", "base": "127.80.0.1"}
+    load = clients("tftp", place.program, LOAD_CORE, options | {"clients": 1, "tries": 1, "timeout": 0.1})
     return load.complete == 1
 
 

@@ -178,6 +178,7 @@ int main(int argc, char **argv)
     static const struct { const char *name; int (*run)(void); } modes[] = {
         { "tftp", tftp_main },
         { "http", http_main },
+        { "dhcp", dhcp_main },
     };
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);

@@ -1,0 +1,54 @@
+"""A wire to a host beside this one: a veth pair whose other end is in a network namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from types import TracebackType
+
+from bench.generator import LoadError
+
+NETWORK = "10.64.0.0/10"
+SERVER = "10.64.0.1"
+CLIENT = "10.64.0.2"
+POOL = "10.65.0.0-10.80.255.255"
+INTERFACE, _FAR = "bench0", "bench1"
+
+
+class Wire:
+    """A context manager; ``through`` is what a command begins with that shall run on the far host. Raises LoadError."""
+
+    def __enter__(self) -> Wire:
+        self._host = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        namespace = f"/proc/{self._host.pid}/ns/net"
+        until = time.monotonic() + 5
+        while _same(namespace, "/proc/self/ns/net"):
+            if time.monotonic() > until:
+                raise LoadError("no second network namespace can be made")
+            time.sleep(0.005)
+        self.through = ["nsenter", f"--net={namespace}", "--"]
+        length = NETWORK.partition("/")[2]
+        pair = ["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", _FAR, "netns", str(self._host.pid)]
+        near = (
+            (["ip", "address", "add", f"{SERVER}/{length}", "dev", INTERFACE]),
+            ["ip", "link", "set", INTERFACE, "up"],
+        )
+        far = (["ip", "address", "add", f"{CLIENT}/{length}", "dev", _FAR], ["ip", "link", "set", _FAR, "up"])
+        for command in (pair, *near, *([*self.through, *each] for each in far)):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                self.__exit__(None, None, None)
+                raise LoadError(f"{' '.join(command)}: {done.stderr.strip()}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        subprocess.run(["ip", "link", "delete", INTERFACE], capture_output=True, check=False)  # its peer goes with it
+        self._host.kill()
+        self._host.wait()
+
+
+def _same(one: str, other: str) -> bool:
+    return os.readlink(one) == os.readlink(other)
