@@ -121,6 +121,12 @@ KINDS: dict[str, Kind] = {
         "mend the template; pxenet check says whether all is right then",
         again_s=600,
     ),
+    "content.damaged": Kind(
+        Level.ERROR,
+        "cannot be given {path}: {why}",
+        "download the image or tree again, and compare its checksum with the one that its distribution publishes",
+        again_s=600,
+    ),
     "content.unavailable": Kind(
         Level.ERROR,
         "could not be given {path}: {why}",

@@ -6,7 +6,7 @@ Addresses are ints, hardware addresses bytes, times seconds since the epoch (``_
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -87,6 +87,31 @@ class BootClient:
     user_class: str = ""
 
 
+class Installer(enum.Enum):
+    """The system that a kernel of an install tree starts, and that reads its arguments; the value is what people call it."""
+
+    ANACONDA = "anaconda"
+    ANACONDA_LEGACY = "anaconda (RHEL 6 and older)"  # knows no ``inst.``
+    DEBIAN = "debian-installer"
+    SUBIQUITY = "subiquity (casper)"
+    LINUXRC = "linuxrc (YaST)"
+    AGAMA = "agama"
+    ARCH = "archiso"
+    ALPINE = "alpine"
+    PROXMOX = "proxmox"
+    ESXI = "esxi"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A package repository of an install tree."""
+
+    name: str
+    url: str
+    """``{server}`` stands for our URL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What to install or boot: a kernel, its initrds, arguments and perhaps an answer file."""
@@ -106,6 +131,23 @@ class Profile:
     loaders: Mapping[Platform, Loader] = field(default_factory=lambda: MappingProxyType({}))
     kickstart: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     """The installation as data: keys of ``answer.kickstart.data.Kickstart``, those that were written."""
+    installer: Installer | None = None
+    """What its source was found to install by; None when there is no source, or nothing is known of it."""
+    image_url: str = ""
+    """The source as one file, when it is an ISO image: what a live system loads whole."""
+    stage2_url: str = ""
+    """The image with the installer's system, for those that must be told."""
+    repositories: tuple[Repository, ...] = ()
+    """The package repositories of its source that clients can reach."""
+    by_platform: Mapping[Platform, Profile] = field(default_factory=lambda: MappingProxyType({}))
+    """The same for each kind of machine, when the source has several architectures; what is above is then the first one's."""
+
+    def on(self, platform: Platform | None) -> Profile | None:
+        """The profile for a machine of this kind; None when its source has nothing for it. BIOS and 32-bit UEFI start x64 kernels."""
+        if not self.by_platform or platform is None:
+            return self
+        found = self.by_platform.get(platform)
+        return self.by_platform.get(Platform.X64) if found is None and platform is not Platform.ARM64 else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +337,7 @@ class Missing(enum.Enum):
     NOT_FOUND = "file not found"
     DENIED = "access denied"
     BAD_NAME = "bad file name"
+    DAMAGED = "damaged where it comes from, see the server's log"  # an image or an upstream that does not hold what it promises
     TOO_LARGE = "too large for netascii, ask for octet"
     UNAVAILABLE = "not available now, try again"  # no verdict on the name: too many open files, a failing disk
     FAULT = "its template has a fault, see the server's log"
@@ -307,6 +350,59 @@ class Absent:
 
     missing: Missing
     detail: str = ""
+
+
+class Later:
+    """An answer that is not there yet: whoever asked is told when it is. None in its place means: ask again.
+
+    No clock and no thread: who has the answer calls ``resolve``, once, where the rest of the server runs.
+    """
+
+    __slots__ = ("_answer", "_resolved", "_waiting")
+
+    def __init__(self) -> None:
+        self._answer: Content | Absent | None = None
+        self._resolved = False
+        self._waiting: list[Callable[[Content | Absent | None], None]] = []
+
+    def resolve(self, answer: Content | Absent | None) -> None:
+        """The answer is there."""
+        if self._resolved:
+            raise ValueError("it was answered already")
+        self._answer, self._resolved = answer, True
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            told(answer)
+
+    def then(self, told: Callable[[Content | Absent | None], None]) -> None:
+        """Call this with the answer, at once when it is there already."""
+        if self._resolved:
+            told(self._answer)
+        else:
+            self._waiting.append(told)
+
+    def map(self, change: Callable[[Content | Absent | None], Content | Absent | Later | None]) -> Later:
+        """What ``change`` makes of the answer, which may again come later."""
+        changed = Later()
+
+        def step(answer: Content | Absent | None) -> None:
+            made = change(answer)
+            if isinstance(made, Later):
+                made.then(changed.resolve)
+            else:
+                changed.resolve(made)
+
+        self.then(step)
+        return changed
+
+
+def at_once(found: Content | Absent | Later) -> Content | Absent:
+    """The answer for those who cannot wait: one that is not there yet is "not now"."""
+    if not isinstance(found, Later):
+        return found
+    answers: list[Content | Absent | None] = []
+    found.then(answers.append)
+    return (answers[0] if answers else None) or Absent(Missing.UNAVAILABLE, "it is not here yet")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,22 @@ PACKAGES = {
     "atftp": "atftp",
     "cc": "gcc",
     "curl": "curl",
+    "createrepo_c": "createrepo-c",
     "dhclient": "isc-dhcp-client",
     "dnsmasq": "dnsmasq-base",
+    "dnf": "dnf",
     "dumpcap": "wireshark-common",
+    "genisoimage": "genisoimage",
     "ip": "iproute2",
     "perfdhcp": "kea-admin",
     "qemu-system-x86_64": "qemu-system-x86",
+    "rpmbuild": "rpm",
     "tftp": "tftp-hpa",
     "tshark": "tshark",
     "udhcpc": "udhcpc",
     "unshare": "util-linux",
     "wget": "wget",
+    "xorriso": "xorriso",
 }
 """The Debian package of each program that a test may ask for."""
 

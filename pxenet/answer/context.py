@@ -20,7 +20,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "profile": ("name",),
     "vars": (),
     "kickstart": ("text", "commands", "packages", "scripts"),
-    "urls": ("installed", "failed", "answer", "source"),
+    "urls": ("installed", "failed", "answer", "source", "image", "stage2"),
     "server": ("address",),
 }
 """What templates see, for messages and documentation."""
@@ -56,6 +56,8 @@ def urls(token: str, profile: Profile, server_url: str) -> dict[str, str]:
         "failed": f"{server_url}/failed/{token}",
         "answer": f"{server_url}/{quote(path)}" if path else "",
         "source": profile.source_url.replace("{server}", server_url),
+        "image": profile.image_url.replace("{server}", server_url),
+        "stage2": profile.stage2_url.replace("{server}", server_url),
     }
 
 

@@ -1,15 +1,37 @@
 """The kernel arguments that a profile needs and did not give: where the answer file is, where the repository.
 
-Knows which installer reads which argument (anaconda ``boot-options.rst``, Debian installation guide appendix B). Takes arguments that
-are rendered already; templates are ``answer``'s.
+Knows which installer reads which argument (anaconda ``boot-options.rst``, Debian installation guide appendix B, linuxrc, casper). Takes
+arguments that are rendered already; templates are ``answer``'s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
 from pxenet.boot.entries import clean_args, has_argument
+from pxenet.model import Installer
 
 
-def complete(args: str, *, kind: str, answer_url: str = "", source_url: str = "", legacy: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an installer finds what it installs. URLs are complete; empty: there is none."""
+
+    installer: Installer | None = None
+    """None: not known; a kickstart is then taken for anaconda's."""
+    source_url: str = ""
+    image_url: str = ""
+    stage2_url: str = ""
+    packages: bool = False
+    """The source has packages."""
+
+
+NOWHERE = Origin()
+
+
+def complete(args: str, *, kind: str, answer_url: str = "", origin: Origin = NOWHERE, legacy: bool = False) -> str:
     """The arguments with what is missing added, never doubled.
 
     ``kind`` of the answer file: "kickstart", "preseed", or anything else, which gets nothing. ``legacy`` spells as RHEL 6 does, which
@@ -18,7 +40,7 @@ def complete(args: str, *, kind: str, answer_url: str = "", source_url: str = ""
     line = clean_args(args)
     missing = [
         word
-        for keys, word in _wanted(kind, answer_url, source_url, legacy)
+        for keys, word in _wanted(kind, answer_url, origin, legacy)
         if not any(has_argument(line, key) for key in keys)
     ]
     return " ".join(filter(None, [*_before_dashes(line, missing)]))
@@ -34,18 +56,104 @@ def _before_dashes(line: str, missing: list[str]) -> list[str]:
     return [*given, *missing]
 
 
-def _wanted(kind: str, answer_url: str, source_url: str, legacy: bool) -> list[tuple[tuple[str, ...], str]]:
-    """(any of these given makes it unnecessary, the argument), in order."""
-    if kind == "kickstart":
-        prefix = "" if legacy else "inst."
-        found: list[tuple[tuple[str, ...], str]] = []
-        if answer_url:
-            found.append((("inst.ks=", "ks="), f"{prefix}ks={answer_url}"))
-        if source_url:
-            # RHEL 6 says "method", and takes "repo" for the same; later releases only know inst.repo.
-            word = f"method={source_url}" if legacy else f"inst.repo={source_url}"
-            found.append((("inst.repo=", "repo=", "method=", "inst.stage2="), word))
-        return found
+_Wanted = tuple[tuple[str, ...], str]
+"""Any of these given makes it unnecessary, and the argument."""
+
+
+def _wanted(kind: str, answer_url: str, origin: Origin, legacy: bool) -> list[_Wanted]:
+    """What an answer file of this kind and this source need, in order."""
+    return [*_for_answer(kind, answer_url, legacy), *_for_source(kind, origin, legacy)]
+
+
+def _for_source(kind: str, origin: Origin, legacy: bool) -> list[_Wanted]:
+    """What tells the installer where its system and packages are."""
+    url, installer = origin.source_url, origin.installer
+    if installer is Installer.SUBIQUITY:  # it loads the whole image, whatever else the source may be
+        return _subiquity(origin.image_url)
+    if not url:
+        return []
+    if installer in (Installer.ANACONDA, Installer.ANACONDA_LEGACY) or (installer is None and kind == "kickstart"):
+        # RHEL 6 says "method", and takes "repo" for the same; later releases only know inst.repo.
+        old = legacy or installer is Installer.ANACONDA_LEGACY
+        word = f"method={url}" if old else f"inst.repo={url}"
+        return [(("inst.repo=", "repo=", "method=", "inst.stage2="), word)]
+    make = _SOURCES.get(installer) if installer is not None else None
+    return make(origin) if make is not None else []
+
+
+def _subiquity(image_url: str) -> list[_Wanted]:
+    """casper (``url=`` of an image, which must end in ``.iso``). cloud-init would take ``url=`` for its own configuration otherwise."""
+    if not image_url:
+        return []
+    return [
+        (("ip=",), "ip=dhcp"),
+        (("url=", "iso-url=", "netboot=", "nfsroot="), f"url={image_url}"),
+        (("cloud-config-url=",), "cloud-config-url=/dev/null"),
+    ]
+
+
+def _debian(origin: Origin) -> list[_Wanted]:
+    """d-i's mirror questions (installation guide, appendix B.4.2): only a source that has packages is a mirror."""
+    parts = urlsplit(origin.source_url)
+    if not origin.packages or parts.scheme not in ("http", "https"):
+        return []
+    return [
+        (("mirror/country=",), "mirror/country=manual"),
+        (("mirror/protocol=",), f"mirror/protocol={parts.scheme}"),
+        (("mirror/http/hostname=", "mirror/https/hostname="), f"mirror/{parts.scheme}/hostname={parts.netloc}"),
+        (("mirror/http/directory=", "mirror/https/directory="), f"mirror/{parts.scheme}/directory={parts.path or '/'}"),
+    ]
+
+
+def _linuxrc(origin: Origin) -> list[_Wanted]:
+    return [(("install=", "repo="), f"install={origin.source_url}")]
+
+
+def _agama(origin: Origin) -> list[_Wanted]:
+    """dracut's livenet, and where packages are (agama ``inst.install_url``)."""
+    found: list[_Wanted] = [
+        (("root=",), f"root=live:{origin.stage2_url}"),
+        (("ip=",), "ip=dhcp"),
+        (("rd.neednet", "rd.neednet="), "rd.neednet=1"),
+    ]
+    if origin.packages:
+        found.append((("inst.install_url=",), f"inst.install_url={origin.source_url}/install"))
+    return found
+
+
+def _archiso(origin: Origin) -> list[_Wanted]:
+    """mkinitcpio-archiso: the URL ends with a slash, and what is below it is called as on the medium."""
+    return [
+        (("archisobasedir=",), "archisobasedir=arch"),
+        (("archiso_http_srv=", "archiso_nfs_srv=", "archiso_nbd_srv="), f"archiso_http_srv={origin.source_url}/"),
+        (("ip=",), "ip=dhcp"),
+    ]
+
+
+def _alpine(origin: Origin) -> list[_Wanted]:
+    """mkinitfs-bootparam(7)."""
+    found: list[_Wanted] = [(("ip=",), "ip=dhcp"), (("modules=",), "modules=loop,squashfs")]
+    if origin.stage2_url:
+        found.append((("modloop=",), f"modloop={origin.stage2_url}"))
+    found.append((("alpine_repo=",), f"alpine_repo={origin.source_url}/apks"))
+    return found
+
+
+_SOURCES: Mapping[Installer, Callable[[Origin], list[_Wanted]]] = MappingProxyType(
+    {
+        Installer.DEBIAN: _debian,
+        Installer.LINUXRC: _linuxrc,
+        Installer.AGAMA: _agama,
+        Installer.ARCH: _archiso,
+        Installer.ALPINE: _alpine,
+    }
+)
+
+
+def _for_answer(kind: str, answer_url: str, legacy: bool) -> list[_Wanted]:
+    """What tells the installer where its answer file is."""
+    if kind == "kickstart" and answer_url:
+        return [(("inst.ks=", "ks="), f"{'' if legacy else 'inst.'}ks={answer_url}")]
     if kind == "preseed" and answer_url:
         return [
             (("auto", "auto=", "auto-install/enable="), "auto=true"),

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import quote
 
 from pxenet.config.paths import absolute, unreadable
 from pxenet.config.schema import ProfileKeys
 from pxenet.config.settings import ProfileTree
-from pxenet.config.trees import BootFiles, find_boot_files, is_debian_medium
-from pxenet.model import Profile
-
-Report = Callable[[str, str, str], None]
-"""Takes (key in the profile, what is wrong, what would be right)."""
-
-URL_SCHEMES = ("http://", "https://", "ftp://", "nfs:", "nfs4:")
-"""Sources that an installer fetches from elsewhere (nfs: as anaconda writes it)."""
+from pxenet.config.sources import Place, Report, place_of
+from pxenet.content.media.detect import detect
+from pxenet.content.media.found import Found
+from pxenet.model import Installer, Platform, Profile, Repository
 
 BUILT_IN_ANSWERS = ("kickstart",)
 """Names of answer files that come with pxenet; those of ``answer.templates``, which would bring the template engine along."""
@@ -39,136 +36,93 @@ class ProfileReader:
         self._report = report
         self._note = note
         self._prefix = f"profile/{keys.name}"
-        self._files: dict[str, Path] = {}
 
     def read(self) -> tuple[Profile, ProfileTree]:
         """The profile, complete as far as nothing was reported."""
+        source = self._keys.source
+        if not isinstance(source, dict):
+            return self._of("source", source, self._prefix)
+        profiles: dict[Platform, Profile] = {}
+        trees: dict[Platform, ProfileTree] = {}
+        for platform, text in source.items():
+            profiles[platform], trees[platform] = self._of(
+                f"source.{platform.value}", text, f"{self._prefix}/{platform.value}"
+            )
+        first = next(iter(profiles.values()))
+        several = replace(first, by_platform=MappingProxyType(profiles))
+        return several, ProfileTree(prefix=self._prefix, by_platform=MappingProxyType(trees))
+
+    def _of(self, key: str, source: str | None, prefix: str) -> tuple[Profile, ProfileTree]:
+        """The profile by one of its sources."""
         keys = self._keys
-        source_dir, source_url = self._source()
-        found = self._boot_files(source_dir) if keys.kernel is None else None
+        place = None if source is None else place_of(source, key, prefix, self._base, self._report)
+        files = BootFiles(place, prefix, self._base, self._report)
+        found = self._found(key, place) if keys.kernel is None or place is not None else None
+        kernel = ""
+        initrd: tuple[str, ...] = ()
         if keys.kernel is not None:
-            kernel = self._file("kernel", keys.kernel, source_dir)
-            initrd = tuple(self._file("initrd", text, source_dir) for text in keys.initrd)
-        elif found is not None:
-            kernel = self._file("source", found.kernel, source_dir)
-            names = [self._file("source", found.initrd, source_dir)] if found.initrd and not keys.initrd else []
-            initrd = tuple(names or [self._file("initrd", text, source_dir) for text in keys.initrd])
-            if source_dir is not None and found.root:
-                source_url = f"{source_url}/{found.root}"
-        else:
-            kernel, initrd = "", ()
+            kernel = files.name("kernel", keys.kernel)
+            initrd = tuple(files.name("initrd", text) for text in keys.initrd)
+        elif found is not None and found.kernel is not None:
+            kernel = files.name(key, found.kernel)
+            names = [files.name(key, found.initrd)] if found.initrd and not keys.initrd else []
+            initrd = tuple(names or [files.name("initrd", text) for text in keys.initrd])
         profile = Profile(
             name=keys.name,
             kernel=kernel,
             initrd=initrd,
             args=keys.args,
             answer=self._answer(),
-            source_url=source_url,
+            source_url="" if place is None else place.url,
             vars=MappingProxyType(dict(keys.vars)),
             kickstart=MappingProxyType(dict(keys.kickstart)),
             loaders=MappingProxyType(keys.loader.chosen()),
         )
-        return profile, ProfileTree(source_dir, MappingProxyType(self._files))
+        tree = ProfileTree(prefix=prefix) if place is None else place.tree
+        if place is not None and found is not None:
+            profile = _told(profile, place, found, files)
+        return profile, replace(tree, files=MappingProxyType(files.outside))
 
-    def _source(self) -> tuple[Path | None, str]:
-        """(directory to serve, what ``urls.source`` shows)."""
-        text = self._keys.source
-        if text is None:
-            return None, ""
-        if text.startswith(URL_SCHEMES):
-            return None, text.rstrip("/")
-        if "://" in text:
-            self._report("source", f'"{text}" is no URL that an installer reads', "use http, https, ftp or nfs")
-            return None, ""
-        path = absolute(text, self._base)
-        if path.is_file():
-            self._report(
-                "source",
-                f"{path} is a file; the contents of an ISO image cannot be served from inside it yet",
-                f'unpack or mount it (mount -o loop,ro "{path}" /mnt) and name that directory',
-            )
-            return None, ""
-        reason = unreadable(path, directory=True)
-        if reason is not None:
-            self._report("source", f"{path} {reason}", "name the directory of an install tree, or its URL")
-            return None, ""
-        return path, f"{{server}}/{self._prefix}"
-
-    def _boot_files(self, source_dir: Path | None) -> BootFiles | None:
-        """Kernel and initrd of the source, when the configuration names none."""
-        source = self._keys.source
-        if source is None:
-            self._report("kernel", "is missing, and there is no source to find one in", "name a kernel, or a source")
-        elif source_dir is None and source.startswith(URL_SCHEMES):
-            self._report(
-                "kernel",
-                "is missing: the source is an URL, and boot files must be here",
-                f"download e.g. {source.rstrip('/')}/images/pxeboot/vmlinuz and initrd.img, and name them in kernel and initrd",
-            )
-        if source_dir is None:
+    def _found(self, key: str, place: Place | None) -> Found | None:
+        """What the source is. That it has no kernel is reported when none is named."""
+        wanted = self._keys.kernel is None
+        if place is None:
+            if self._keys.source is None:
+                self._report(
+                    "kernel", "is missing, and there is no source to find one in", "name a kernel, or a source"
+                )
             return None
-        try:
-            found = find_boot_files(source_dir)
-        except OSError as error:
-            self._report("source", f"{source_dir} cannot be read: {error.strerror}", "make it readable")
+        if place.view is None:
+            if wanted:
+                self._report(
+                    "kernel",
+                    "is missing: the source is an URL, and boot files must be here",
+                    f"download e.g. {place.text}/images/pxeboot/vmlinuz and initrd.img, and name them in kernel and initrd",
+                )
             return None
-        if found is None and is_debian_medium(source_dir):
-            self._report(
-                "source",
-                f"{source_dir} is a Debian CD: its initrd installs from a CD drive only",
-                "unpack netboot.tar.gz of the same release instead, or name its linux and initrd.gz in kernel and initrd",
-            )
-        elif found is None:
-            self._report(
-                "source",
-                f"no kernel found in {source_dir} (no .treeinfo that names one which is there, no images/pxeboot/vmlinuz)",
-                "copy the tree whole, or name the files in it, "
-                'e.g. kernel = "images/pxeboot/vmlinuz" and initrd = "images/pxeboot/initrd.img"',
-            )
-        elif found.outside:
+        found = detect(place.view)
+        if wanted and (found is None or found.kernel is None):
+            self._no_kernel(key, place, found)
+        if found is not None and found.outside:
             self._note(
-                "source",
-                f"its repository {found.outside[0]} lies above {source_dir} and cannot be reached by clients",
+                key,
+                f"its repository {found.outside[0]} lies above {place.text} and cannot be reached by clients",
                 "name the directory above both, or add the repository in the answer file",
             )
         return found
 
-    def _file(self, key: str, text: str, source_dir: Path | None) -> str:
-        """The tree's name of a kernel or initrd; relative to the source when it is there, else to the configuration file."""
-        if source_dir is not None:
-            below = posixpath.normpath(text)
-            inside = source_dir / below
-            if not text.startswith(("/", "~")) and not below.startswith("..") and inside.exists():
-                self._must_read(key, inside)
-                return self._below_source(source_dir, below)
-        path = absolute(text, self._base)
-        if source_dir is not None and path.is_relative_to(source_dir):
-            self._must_read(key, path)
-            return self._below_source(source_dir, str(path.relative_to(source_dir)))
-        hint = f"{text} is not in {source_dir}, and " if source_dir is not None and not os.path.isabs(text) else ""
-        self._must_read(key, path, hint)
-        return self._outside(path)
-
-    def _below_source(self, source_dir: Path, below: str) -> str:
-        """A file that the source directory serves; one behind a link is served as itself, for directories follow no link out."""
-        path = source_dir / below
-        name = f"{self._prefix}/{below}"
-        if path.resolve() != source_dir.resolve() / below:
-            self._files[name] = path.resolve()
-        return name
-
-    def _outside(self, path: Path) -> str:
-        """A file elsewhere: it gets a name of its own in the profile's part of the tree."""
-        for number in range(1, 100):
-            name = f"{self._prefix}/{OUTSIDE}/{'' if number == 1 else f'{number}-'}{path.name}"
-            if self._files.setdefault(name, path) == path:
-                return name
-        raise AssertionError(f"a hundred initrds are called {path.name}")
-
-    def _must_read(self, key: str, path: Path, hint: str = "") -> None:
-        reason = unreadable(path)
-        if reason is not None:
-            self._report(key, f"{hint}{path} {reason}", "name a file that can be read")
+    def _no_kernel(self, key: str, place: Place, found: Found | None) -> None:
+        """Nothing here starts a machine: say what it is as far as that is known, and what to do."""
+        if found is not None and found.missing:
+            named = " ".join(filter(None, (found.family, found.version, found.arch)))
+            self._report(key, f"{place.text} is {named}, but has no kernel to boot", f"it lacks {found.missing[0]}")
+            return
+        self._report(
+            key,
+            f"no kernel found in {place.text} (no .treeinfo that names one which is there, no images/pxeboot/vmlinuz)",
+            "copy the tree whole, or name the files in it, "
+            'e.g. kernel = "images/pxeboot/vmlinuz" and initrd = "images/pxeboot/initrd.img"',
+        )
 
     def _answer(self) -> str | None:
         if self._keys.answer is None:
@@ -176,5 +130,78 @@ class ProfileReader:
         if self._keys.answer in BUILT_IN_ANSWERS:
             return self._keys.answer
         path = absolute(self._keys.answer, self._base)
-        self._must_read("answer", path)
+        reason = unreadable(path)
+        if reason is not None:
+            self._report("answer", f"{path} {reason}", "name a file that can be read")
         return str(path)
+
+
+class BootFiles:
+    """The names in the tree of a profile's kernel and initrds."""
+
+    def __init__(self, place: Place | None, prefix: str, base: Path, report: Report) -> None:
+        self._place = place
+        self._prefix = prefix
+        self._base = base
+        self._report = report
+        self.outside: dict[str, Path] = {}
+        """Those that do not lie in the source: name in the tree → file."""
+
+    def name(self, key: str, text: str) -> str:
+        """The tree's name of a file; relative to the source when it is there, else to the configuration file."""
+        directory = None if self._place is None else self._place.tree.source_dir
+        below = posixpath.normpath(text)
+        if self._place is not None and not text.startswith(("/", "~")) and not below.startswith(".."):
+            if directory is not None and (directory / below).exists():
+                self._must_read(key, directory / below)
+                return self._below(directory, below)
+            if directory is None and self._place.view is not None and self._place.view.exists(below):
+                return f"{self._prefix}/{below}"
+        path = absolute(text, self._base)
+        if directory is not None and path.is_relative_to(directory):
+            self._must_read(key, path)
+            return self._below(directory, str(path.relative_to(directory)))
+        inside = self._place is not None and self._place.view is not None and not os.path.isabs(text)
+        hint = f"{text} is not in {self._place.text}, and " if inside and self._place is not None else ""
+        self._must_read(key, path, hint)
+        return self.add(path)
+
+    def add(self, path: Path) -> str:
+        """A file elsewhere: it gets a name of its own in the profile's part of the tree."""
+        for number in range(1, 100):
+            name = f"{self._prefix}/{OUTSIDE}/{'' if number == 1 else f'{number}-'}{path.name}"
+            if self.outside.setdefault(name, path) == path:
+                return name
+        raise AssertionError(f"a hundred files are called {path.name}")
+
+    def _below(self, directory: Path, below: str) -> str:
+        """A file that the source directory serves; one behind a link is served as itself, for directories follow no link out."""
+        path = directory / below
+        name = f"{self._prefix}/{below}"
+        if path.resolve() != directory.resolve() / below:
+            self.outside[name] = path.resolve()
+        return name
+
+    def _must_read(self, key: str, path: Path, hint: str = "") -> None:
+        reason = unreadable(path)
+        if reason is not None:
+            self._report(key, f"{hint}{path} {reason}", "name a file that can be read")
+
+
+def _told(profile: Profile, place: Place, found: Found, files: BootFiles) -> Profile:
+    """The profile with what its source was found to be."""
+    image = ""
+    if place.tree.source_iso is not None and found.installer is Installer.SUBIQUITY:
+        image = f"{{server}}/{quote(files.add(place.tree.source_iso))}"
+
+    def url(path: str) -> str:
+        return posixpath.join(place.url, quote(path)) if path else place.url
+
+    return replace(
+        profile,
+        source_url=url(found.root),
+        installer=found.installer,
+        image_url=image,
+        stage2_url=url(found.stage2) if found.stage2 is not None else "",
+        repositories=tuple(Repository(each.name, url(each.path)) for each in found.repositories),
+    )

@@ -31,6 +31,7 @@ Range = Annotated[tuple[int, int], BeforeValidator(values.address_range)]
 Ranges = Annotated[list[Range], BeforeValidator(values.as_list)]
 Texts = Annotated[list[str], BeforeValidator(values.as_list)]
 PathText = Annotated[str, BeforeValidator(values.path)]
+Sources = Annotated[str | dict[Platform, str], BeforeValidator(values.sources)]
 PathTexts = Annotated[list[PathText], BeforeValidator(values.as_list)]
 Duration = Annotated[float, BeforeValidator(values.duration)]
 Macs = Annotated[tuple[bytes, ...], BeforeValidator(values.macs)]
@@ -225,8 +226,11 @@ class ProfileKeys(Section):
     """Something to install or boot. Repeat it for each."""
 
     name: Name = Field(description="By which hosts refer to it; part of its paths and URLs.", examples=["alma9"])
-    source: PathText | None = Field(
-        default=None, description="The install tree: a directory, which is served, or an URL.", examples=["/srv/alma9"]
+    source: Sources | None = Field(
+        default=None,
+        description="The install tree: an ISO image or a directory, which are served in place, or an URL. "
+        'Of several architectures a table: {x64 = "...", arm64 = "..."}.',
+        examples=["AlmaLinux-9.4-x86_64-dvd.iso"],
     )
     kernel: PathText | None = Field(
         default=None,

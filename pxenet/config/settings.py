@@ -101,12 +101,26 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class ProfileTree:
-    """Where the files of a profile are on disk; they are served below ``profile/<name>/``."""
+    """Where the files of a profile are; they are served below ``profile/<name>/``. Of the three sources one at most is set."""
 
     source_dir: Path | None = None
-    """Served whole as ``profile/<name>/``; None when the source is an URL or there is none."""
+    """A directory, served whole under ``prefix``."""
     files: Mapping[str, Path] = field(default_factory=lambda: _NO_FILES)
-    """Whole name in the content tree → file, for kernel and initrds that lie outside ``source_dir``. Asked first."""
+    """Whole name in the content tree → file, for kernel and initrds that lie outside the source, and for an image as one file. Asked
+    first."""
+    source_iso: Path | None = None
+    """An ISO image, whose files are served under ``prefix``."""
+    source_upstream: str = ""
+    """An URL, whose files are served under ``prefix`` through the cache."""
+    prefix: str = ""
+    """``profile/<name>``, and the platform's name behind it when there are several."""
+    by_platform: Mapping[Platform, ProfileTree] = field(default_factory=lambda: MappingProxyType({}))
+    """One for each architecture of the source, when it names several; nothing else is then set."""
+
+    @property
+    def parts(self) -> tuple[ProfileTree, ...]:
+        """Those that have files: itself, or one for each architecture."""
+        return tuple(self.by_platform.values()) or (self,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ def _served(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Each directory that is served as it is, and how its URLs begin."""
     if settings.server.root is not None:
         yield settings.server.root, ""
-    for name, tree in settings.trees.items():
-        if tree.source_dir is not None:
-            yield tree.source_dir, f"/profile/{name}"
+    for tree in settings.trees.values():
+        for part in tree.parts:
+            if part.source_dir is not None:
+                yield part.source_dir, f"/{part.prefix}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from pxenet.model import Platform
 from pxenet.wire.text import address_text, parse_address
 
 Choice = TypeVar("Choice", bound=enum.Enum)
@@ -149,6 +150,18 @@ def machine_uuid(value: object) -> str:
             f"{shown(value)} is what firmware says when it has no UUID", "name the machine by its mac instead"
         )
     return str(found)
+
+
+def sources(value: object) -> str | dict[Platform, str]:
+    """A source, or a table with one for each kind of machine."""
+    if not isinstance(value, dict):
+        return path(value)
+    known = [platform.value for platform in Platform]
+    right = f'name kinds of machine ({", ".join(known)}), e.g. {{x64 = "x86_64.iso", arm64 = "aarch64.iso"}}'
+    if not value or not all(name in known for name in value):
+        unknown = next((name for name in value if name not in known), "")
+        raise BadValueError(f'"{unknown}" is no kind of machine' if unknown else "the table is empty", right)
+    return {Platform(name): path(text) for name, text in value.items()}
 
 
 def path(value: object) -> str:

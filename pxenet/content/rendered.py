@@ -200,6 +200,7 @@ class Rendered:
 
     def entry(self, host: Host, profile: Profile, asker: Asker) -> KernelEntry:
         """A profile as a boot entry of this machine. Raises TemplateProblem and InexpressibleError."""
+        profile = _for_machine(profile, asker)
         args = self.kernel_args(host, profile, asker)
         return KernelEntry(_entry_name(profile.name), profile.name, profile.kernel, profile.initrd, args)
 
@@ -216,7 +217,13 @@ class Rendered:
             render_text(profile.args, names, f"profile.{profile.name}.args"),
             kind=kind_of(profile.answer),
             answer_url=str(urls["answer"]),
-            source_url=str(urls["source"]),
+            origin=kernel_args.Origin(
+                profile.installer,
+                str(urls["source"]),
+                str(urls["image"]),
+                str(urls["stage2"]),
+                bool(profile.repositories),
+            ),
             legacy=version is kickstart.Version.RHEL6,
         )
 
@@ -261,12 +268,13 @@ class Rendered:
             if profile.answer is not None and answer_path(token, profile) == path:
                 try:
                     return self._content(path, self.answer(host, profile, asker), Role.ANSWER, profile)
-                except TemplateProblem as problem:
+                except (TemplateProblem, InexpressibleError) as problem:
                     return Absent(Missing.FAULT, str(problem))
         return Absent(Missing.NOT_FOUND, f"{rest or 'nothing'} is not an answer file of {host.name}")
 
     def answer(self, host: Host, profile: Profile, asker: Asker) -> str:
-        """The answer file of this machine. Raises TemplateProblem."""
+        """The answer file of this machine. Raises TemplateProblem and InexpressibleError."""
+        profile = _for_machine(profile, asker)
         assert profile.answer is not None
         return kickstart.render(profile.answer, self._names(host, profile, asker))
 
@@ -285,7 +293,7 @@ class Rendered:
         if profile.answer is not None:
             try:
                 self.answer(host, profile, asker)
-            except TemplateProblem as problem:
+            except (TemplateProblem, InexpressibleError) as problem:
                 found[str(problem)] = None
         return list(found)
 
@@ -299,6 +307,19 @@ class Rendered:
         content = bytes_content(path, text.encode(), mime="text/plain", modified_at=modified_at)
         # Boot texts are private too: they carry the machine's token.
         return replace(content, role=role, profile=profile.name if profile is not None else "", private=True)
+
+
+def _for_machine(profile: Profile, asker: Asker) -> Profile:
+    """The profile by the architecture of the machine that asks. Raises InexpressibleError when its source has nothing for that one."""
+    platform = asker.client.platform if asker.client is not None else None
+    found = profile.on(platform)
+    if found is None:
+        assert platform is not None
+        known = ", ".join(each.value for each in profile.by_platform)
+        raise InexpressibleError(
+            f"profile {profile.name} has sources for {known}, and this machine is {platform.value}"
+        )
+    return found
 
 
 def _entry_name(profile: str) -> str:

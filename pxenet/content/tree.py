@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 from urllib.parse import quote
 
-from pxenet.model import Absent, Asker, Content, Missing
+from pxenet.model import Absent, Asker, Content, Later, Missing
 
 MAX_NAME_BYTES = 2048
 """Longest name, encoded; half of Linux' PATH_MAX, so that a root may stand before it. A TFTP request has at most 512 octets."""
@@ -66,8 +66,8 @@ class Entry:
 class Source(Protocol):
     """Something that has contents under some names."""
 
-    def find(self, path: str, asker: Asker, now: float) -> Content | Absent | None:
-        """The content of a normalised name; None: not mine, ask the next source. An Absent ends the search."""
+    def find(self, path: str, asker: Asker, now: float) -> Content | Absent | Later | None:
+        """The content of a normalised name; None: not mine, ask the next source. An Absent ends the search, and so does a Later."""
         ...
 
 
@@ -104,7 +104,7 @@ class Tree:
         self._listers = tuple(source for source in sources if isinstance(source, Lister))
         self._ignore_case = ignore_case
 
-    def find(self, raw_path: str, asker: Asker, now: float = 0.0, *, listing: bool = False) -> Content | Absent:
+    def find(self, raw_path: str, asker: Asker, now: float = 0.0, *, listing: bool = False) -> Content | Absent | Later:
         """The content of a name as the client spelled it; ``listing`` turns a directory into an HTML page of its entries."""
         path = normalise(raw_path)
         if path is None:
@@ -113,6 +113,10 @@ class Tree:
             claimed = number > 0
             for source, selective in self._sources:
                 found = source.find(candidate, asker, now)
+                if isinstance(found, Later):
+                    return found.map(
+                        lambda answer: self.find(raw_path, asker, now, listing=listing) if answer is None else answer
+                    )
                 if found is not None:
                     return _without_standing(found) if claimed else found
                 claimed = claimed or selective is None or selective.claims(candidate)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from pxenet.answer import context
 from pxenet.boot import policy
-from pxenet.config import Settings
+from pxenet.config import ProfileTree, Settings
 from pxenet.content.chain import GrubScript
 from pxenet.content.directory import Directory
 from pxenet.content.files import Files
+from pxenet.content.iso import Iso, IsoImage
 from pxenet.content.lately import Lately
 from pxenet.content.loaders import Loaders
 from pxenet.content.plain import netascii
@@ -35,9 +37,11 @@ from pxenet.model import (
     Content,
     Host,
     InstallRecord,
+    Later,
     Profile,
     Role,
     Verdict,
+    at_once,
 )
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.discreet import discreet
@@ -97,6 +101,7 @@ class Rack:
         tid_ports: Sequence[int] = (),
         neighbour: Callable[[int], bytes | None] = lambda address: None,
         steady: Callable[[], float] | None = None,
+        image_cache: Path | None = None,
     ) -> None:
         self.settings = settings
         self._tell = tell
@@ -141,6 +146,9 @@ class Rack:
             profiles=settings.profiles,
             modified_at=int(clock()),
         )
+        self.images: dict[Path, IsoImage] = {}
+        """The images that profiles are served from. A server has them read by threads."""
+        self._image_cache = image_cache
         self.tree = Tree(self._sources(), settings.tftp.ignore_case)
         self._standing: Lately[str, Content] = Lately(_STANDING)
         self._recorder: Recorder | None = None
@@ -197,14 +205,16 @@ class Rack:
 
     # -- content -----------------------------------------------------------------------------------------------------------
 
-    def find(self, want: Want) -> Content | Absent:
+    def find(self, want: Want) -> Content | Absent | Later:
         """What a TFTP client asks for."""
         found = self._stands(want.path) or self._look_up(want.path, self.asker(peer_address(want.peer), want.local))
-        if want.netascii and isinstance(found, Content):
-            return netascii(found)
-        return found
+        if not want.netascii:
+            return found
+        if isinstance(found, Later):
+            return found.map(lambda answer: netascii(answer) if isinstance(answer, Content) else answer)
+        return netascii(found) if isinstance(found, Content) else found
 
-    def fetch(self, request: Request, address: int) -> Content | Absent:
+    def fetch(self, request: Request, address: int) -> Content | Absent | Later:
         """What an HTTP client asks for; directories are listed."""
         # A query may say something about the machine.
         known = self._stands(request.path) if not request.query else None
@@ -219,10 +229,10 @@ class Rack:
         known = self._standing.get(path)
         return known if known is not None and known.standing is not None and known.standing.holds() else None
 
-    def _look_up(self, path: str, asker: Asker, *, listing: bool = False) -> Content | Absent:
+    def _look_up(self, path: str, asker: Asker, *, listing: bool = False) -> Content | Absent | Later:
         found = self.tree.find(path, asker, self.clock(), listing=listing)
         if self._recorder is not None:
-            self._recorder.found(path, asker, found)
+            self._recorder.found(path, asker, at_once(found))
         if isinstance(found, Content) and found.standing is not None:
             self._standing.put(path, found)
         return found
@@ -327,17 +337,29 @@ class Rack:
         """The tree's sources, first come first: what is rendered, the profiles' files, the boot loaders, the user's directory."""
         sources: list[Source] = [self.rendered, GrubScript()]
         for profile in self.settings.profiles:
-            prefix = f"profile/{profile.name}"
-            roles = {profile.kernel: Role.KERNEL} | dict.fromkeys(profile.initrd, Role.INITRD)
-            where = self.settings.trees[profile.name]
-            if where.files:
-                sources.append(Files(where.files, roles=roles, profile=profile.name))
-            if where.source_dir is not None:
-                sources.append(Directory(where.source_dir, prefix, role=Role.SOURCE, profile=profile.name, roles=roles))
+            for part in self.settings.trees[profile.name].parts:
+                sources += self._sources_of(profile, part)
         sources.append(self.loaders)
         if self.settings.server.root is not None:
             sources.append(Directory(self.settings.server.root))
         return sources
+
+    def _sources_of(self, profile: Profile, part: ProfileTree) -> Iterator[Source]:
+        """Of one architecture of a profile: its files elsewhere, and its source."""
+        roles: dict[str, Role] = {}
+        for each in profile.by_platform.values() or (profile,):
+            roles |= {each.kernel: Role.KERNEL} | dict.fromkeys(each.initrd, Role.INITRD)
+        if part.files:
+            # An image as one file is a source too: who reads from it installs.
+            images = {name: Role.SOURCE for name, path in part.files.items() if path == part.source_iso}
+            yield Files(part.files, roles=images | roles, profile=profile.name)
+        if part.source_dir is not None:
+            yield Directory(part.source_dir, part.prefix, role=Role.SOURCE, profile=profile.name, roles=roles)
+        if part.source_iso is not None:
+            image = self.images.get(part.source_iso)
+            if image is None:
+                image = self.images[part.source_iso] = IsoImage(part.source_iso, self._image_cache)
+            yield Iso(image, part.prefix, role=Role.SOURCE, profile=profile.name, roles=roles)
 
     def _mac_of(self, change: Change) -> bytes:
         if not isinstance(change, InstallRecord):

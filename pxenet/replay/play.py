@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from pxenet.config import DhcpMode, Settings
 from pxenet.events import Event
-from pxenet.model import Absent, Content, Host
+from pxenet.model import Absent, Content, Host, at_once
 from pxenet.rack import Rack
 from pxenet.rack.recorder import Recorder
 from pxenet.replay.beside import OtherServer, other_server
@@ -209,7 +209,7 @@ def path_of(name: str) -> str:
 
 def find(rack: Rack, address: int, name: str) -> Content | Absent:
     """What the rack has under a name, for whoever has this address now."""
-    return rack.tree.find(path_of(name), rack.asker(address), rack.clock())
+    return at_once(rack.tree.find(path_of(name), rack.asker(address), rack.clock()))
 
 
 def head_of(content: Content) -> bytes:

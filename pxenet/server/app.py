@@ -38,6 +38,7 @@ from pxenet.server.datagrams import Shell
 from pxenet.server.events import EventLog, Stream, lost_line
 from pxenet.server.failures import Failures
 from pxenet.server.http import HttpServer, Tls
+from pxenet.server.indexing import Indexing
 from pxenet.server.lines import Lines
 from pxenet.server.notify import notify
 from pxenet.server.ports import Ports, bind
@@ -143,6 +144,7 @@ async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Scree
             clock=time.time,
             steady=time.monotonic,
             neighbour=neighbours(),
+            image_cache=settings.server.state / "images",
         )
         for line in summary(settings, rack, interfaces, ports):
             log.say(line)
@@ -190,6 +192,7 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
                 failures = Failures(parts.settings.server.state, recorder.remembered, rack.tell, keep=keep)
                 log.watchers.add(failures.watch)
                 shells.start_soon(failures.run)
+            shells.start_soon(Indexing(rack.images.values(), parts.settings.server.state / "images", log.say).run)
             if parts.control is not None:
                 answers = Answers(_desk(parts, committer, recorder, dhcp, tftp, http))
                 await shells.start(Control(parts.control, answers).run)

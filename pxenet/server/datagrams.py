@@ -14,7 +14,7 @@ import trio
 
 from pxenet.engine.surface import NEVER, Blocks, Engine, Output
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
-from pxenet.model import Region, Verdict
+from pxenet.model import Absent, Content, Later, Missing, Region, Verdict
 from pxenet.net.datagram import BROADCAST, Send, pack_peer, peer_port
 from pxenet.net.link import Link
 from pxenet.net.udp import UdpSocket
@@ -106,7 +106,11 @@ class Shell:
             current = pending.pop()
             pending.extend(self._send_all(current.sends, now))
             for want in current.wants:
-                pending.append(self._engine.provide(want.id, self._rack.find(want), now))
+                found = self._rack.find(want)
+                if isinstance(found, Later):
+                    found.then(self._answer_to(want.id))
+                else:
+                    pending.append(self._engine.provide(want.id, found, now))
             for upload in current.uploads:
                 pending.append(self._engine.uploaded(upload.id, self._rack.accept(upload), now))
             for commit in current.commits:
@@ -117,6 +121,15 @@ class Shell:
         if self._engine.deadline() < self._sleeping_until:
             self._deadline_moved.set()
         self._obeyed.unpark_all()
+
+    def _answer_to(self, want: int) -> Callable[[Content | Absent | None], None]:
+        """Takes the answer that comes later; a transfer that was given up meanwhile ignores it."""
+
+        def there(answer: Content | Absent | None) -> None:
+            given = answer or Absent(Missing.UNAVAILABLE, "it is not here yet")
+            self.obey(self._engine.provide(want, given, self._clock()))
+
+        return there
 
     def _verdict_of(self, commit: int) -> Callable[[Verdict], None]:
         def done(verdict: Verdict) -> None:

@@ -41,6 +41,7 @@ _KINDS = {
     Missing.DENIED: "http.denied",
     Missing.UNAVAILABLE: "content.unavailable",
     Missing.FAULT: "content.fault",
+    Missing.DAMAGED: "content.damaged",
 }
 """The kind of event that tells people of an Absent, where it is not just a name that nobody has."""
 

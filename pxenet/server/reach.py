@@ -24,10 +24,13 @@ def _read(settings: Settings) -> Iterator[tuple[Key, Path, bool]]:
     if settings.server.root is not None:
         yield ("server", "root"), settings.server.root, True
     for index, profile in enumerate(settings.profiles):
-        where = settings.trees[profile.name]
-        if where.source_dir is not None:
-            yield ("profile", index, "source"), where.source_dir, True
-        for name, path in where.files.items():
-            yield ("profile", index, "kernel" if name == profile.kernel else "initrd"), path, False
+        for where in settings.trees[profile.name].parts:
+            if where.source_dir is not None:
+                yield ("profile", index, "source"), where.source_dir, True
+            if where.source_iso is not None:
+                yield ("profile", index, "source"), where.source_iso, False
+            for name, path in where.files.items():
+                if path != where.source_iso:
+                    yield ("profile", index, "kernel" if name == profile.kernel else "initrd"), path, False
         if profile.answer is not None and Path(profile.answer).is_absolute():  # else one that comes with pxenet
             yield ("profile", index, "answer"), Path(profile.answer), False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pxenet.engine.http import Reply, Request
 from pxenet.events import Event
-from pxenet.model import Absent, Content, Verdict
+from pxenet.model import Absent, Content, Later, Verdict
 from pxenet.net.datagram import peer_address
 from pxenet.rack import Rack
+from pxenet.server.arrivals import arrival
 from pxenet.server.commit import Committer
 
 
@@ -21,7 +22,8 @@ class RackSite:
         """A content for a name, or what became of a callback: 200 only when it can never be forgotten."""
         report = self._rack.report(request, peer_address(peer))
         if report is None:
-            return self._rack.fetch(request, peer_address(peer))
+            found = self._rack.fetch(request, peer_address(peer))
+            return await arrival(found) if isinstance(found, Later) else found
         if report.changes:
             verdict = await self._committer.commit(report.changes)
             self._rack.committed(report.changes, verdict)

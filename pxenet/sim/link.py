@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Upload, Want
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
-from pxenet.model import Absent, Change, Content, Region, Verdict
+from pxenet.model import Absent, Change, Content, Later, Region, Verdict, at_once
 from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
 from pxenet.sim.body import ClientSend, HttpFetch, HttpReply, Said, SimDatagram
 from pxenet.sim.faults import CALM, Faults, Weather
@@ -49,7 +49,7 @@ class Server(Site, Protocol):
     @property
     def tftp(self) -> Engine: ...
 
-    def find(self, want: Want) -> Content | Absent:
+    def find(self, want: Want) -> Content | Absent | Later:
         """What a TFTP client asks for."""
         ...
 
@@ -364,7 +364,7 @@ class Link:
             for send in current.sends:
                 pending.extend(self._send(engine, send))
             for want in current.wants:
-                pending.append(engine.provide(want.id, server.find(want), self.now))
+                pending.append(engine.provide(want.id, at_once(server.find(want)), self.now))
             for upload in current.uploads:
                 pending.append(engine.uploaded(upload.id, server.accept(upload), self.now))
             for commit in current.commits:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pxenet.engine.http import Reply, Request, Response, parse_target, respond
 from pxenet.engine.http.conditions import serialize_date
-from pxenet.model import Absent, Change, Content, Region, Verdict
+from pxenet.model import Absent, Change, Content, Later, Region, Verdict, at_once
 from pxenet.sim.body import HttpFetch, HttpReply
 from pxenet.wire.text import parse_address
 
@@ -30,7 +30,7 @@ class Reported(Protocol):
 class Site(Protocol):
     """A server's answers to HTTP."""
 
-    def fetch(self, request: Request, address: int) -> Content | Absent:
+    def fetch(self, request: Request, address: int) -> Content | Absent | Later:
         """What a client asks for."""
         ...
 
@@ -75,7 +75,7 @@ def _found(
 ) -> Content | Absent | Reply:
     report = site.report(request, address)
     if report is None:
-        return site.fetch(request, address)
+        return at_once(site.fetch(request, address))
     if report.changes:
         verdict = write(report.changes)
         site.committed(report.changes, verdict)

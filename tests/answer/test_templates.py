@@ -178,6 +178,8 @@ def test_what_templates_see() -> None:
             "failed": "http://10.0.0.1/failed/t",
             "answer": "http://10.0.0.1/answer/t/p/ks",
             "source": "http://10.0.0.1/profile/p",
+            "image": "",
+            "stage2": "",
         },
         "server": {"address": "10.0.0.1", "url": "http://10.0.0.1"},
     } == seen

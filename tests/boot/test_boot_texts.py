@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pxenet.boot import grub, ipxe, pxelinux
-from pxenet.boot.args import complete
+from pxenet.boot.args import Origin, complete
 from pxenet.boot.entries import BootText, InexpressibleError, KernelEntry, LocalEntry, Reader, bootif, clean_args, words
+from pxenet.model import Installer
 
 MAC = bytes.fromhex("525400123456")
 READER = Reader("http://10.0.0.1", "10.0.0.1", MAC)
@@ -284,8 +285,43 @@ def test_grub_accepts(text: BootText) -> None:
 )
 def test_arguments_are_completed(args: str, kind: str, legacy: bool, expected: str) -> None:
     """What the installer needs and the profile did not give is added, once, where it reads it."""
-    assert expected == complete(args, kind=kind, answer_url="A", source_url="S", legacy=legacy)
-    assert expected == complete(expected, kind=kind, answer_url="A", source_url="S", legacy=legacy)
+    origin = Origin(source_url="S")
+    assert expected == complete(args, kind=kind, answer_url="A", origin=origin, legacy=legacy)
+    assert expected == complete(expected, kind=kind, answer_url="A", origin=origin, legacy=legacy)
+
+
+H = "http://h:8080/profile/p"
+SOURCES = {
+    Installer.ANACONDA: f"inst.repo={H}",
+    Installer.ANACONDA_LEGACY: f"method={H}",
+    Installer.DEBIAN: "mirror/country=manual mirror/protocol=http mirror/http/hostname=h:8080 mirror/http/directory=/profile/p",
+    Installer.SUBIQUITY: f"ip=dhcp url={H}/u.iso cloud-config-url=/dev/null",
+    Installer.LINUXRC: f"install={H}",
+    Installer.AGAMA: f"root=live:{H}/s.img ip=dhcp rd.neednet=1 inst.install_url={H}/install",
+    Installer.ARCH: f"archisobasedir=arch archiso_http_srv={H}/ ip=dhcp",
+    Installer.ALPINE: f"ip=dhcp modules=loop,squashfs modloop={H}/s.img alpine_repo={H}/apks",
+    Installer.PROXMOX: "",
+    Installer.ESXI: "",
+    Installer.OTHER: "",
+}
+
+
+@pytest.mark.parametrize("installer", Installer, ids=lambda installer: installer.name)
+def test_each_installer_is_told_its_source(installer: Installer) -> None:
+    """In its own words, without an answer file too; what was given is not doubled."""
+    origin = Origin(installer, H, f"{H}/u.iso", f"{H}/s.img", packages=True)
+    expected = SOURCES[installer]
+    assert expected == complete("", kind="", origin=origin)
+    assert expected == complete(expected, kind="", origin=origin)
+
+
+def test_a_source_that_has_nothing_for_its_installer() -> None:
+    """No image, no packages: nothing is promised that is not there."""
+    assert "" == complete("", kind="", origin=Origin(Installer.SUBIQUITY, H))
+    assert "" == complete("", kind="", origin=Origin(Installer.DEBIAN, H))
+    assert "root=live:S ip=dhcp rd.neednet=1" == complete(
+        "", kind="", origin=Origin(Installer.AGAMA, H, stage2_url="S")
+    )
 
 
 def test_texts_that_cannot_be() -> None:

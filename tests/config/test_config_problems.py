@@ -277,7 +277,13 @@ FAULTS = [
         "no URL that an installer reads",
         "http",
     ),
-    ("[[profile]]\nname = 'a'\nsource = '/etc/passwd'\n", 3, "profile[1] (a).source", "ISO image", "mount -o loop"),
+    (
+        "[[profile]]\nname = 'a'\nsource = '/etc/passwd'\n",
+        3,
+        "profile[1] (a).source",
+        "ISO 9660 image",
+        "name an ISO image",
+    ),
 ]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pycdlib
 import pytest
 
 from pxenet.answer import templates
 from pxenet.config import ConfigError, from_text, profiles
-from pxenet.config.trees import BootFiles, find_boot_files
+from pxenet.model import Installer, Platform
 
 PRODUCTMD = """\
 [header]
@@ -27,7 +29,6 @@ repository = .
 [variant-AppStream]
 repository = {appstream}
 """
-OLD = "[general]\narch = x86_64\nvariant =\n; a comment\n[images-x86_64]\nkernel = isolinux/vmlinuz \ninitrd = isolinux/initrd.img\n"
 
 
 def make(root: Path, *names: str) -> None:
@@ -39,45 +40,18 @@ def make(root: Path, *names: str) -> None:
 PXEBOOT = ("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img")
 
 
-def test_the_treeinfo_decides(tmp_path: Path) -> None:
-    """Section images-<arch> of .treeinfo; keys keep their case, a percent sign means nothing."""
-    make(tmp_path, *PXEBOOT, "isolinux/vmlinuz")
-    (tmp_path / ".treeinfo").write_text(PRODUCTMD.format(appstream="AppStream"))
-    assert BootFiles(*PXEBOOT) == find_boot_files(tmp_path)
-
-
-def test_a_treeinfo_without_its_dot(tmp_path: Path) -> None:
-    """Mirrors that drop dot files, the old dialect, and trailing blanks."""
-    make(tmp_path, "isolinux/vmlinuz", "isolinux/initrd.img")
-    (tmp_path / "treeinfo").write_text(OLD)
-    assert BootFiles("isolinux/vmlinuz", "isolinux/initrd.img") == find_boot_files(tmp_path)
-
-
-def test_a_tree_further_down(tmp_path: Path) -> None:
-    """A person may name the directory that holds BaseOS and AppStream: the tree's root is told, its repositories are inside."""
-    root = tmp_path / "BaseOS/x86_64/os"
-    make(root, *PXEBOOT)
-    (root / ".treeinfo").write_text(PRODUCTMD.format(appstream="../../../AppStream/x86_64/os"))
-    below = "BaseOS/x86_64/os"
-    assert BootFiles(f"{below}/{PXEBOOT[0]}", f"{below}/{PXEBOOT[1]}", below) == find_boot_files(tmp_path)
-    found = find_boot_files(root)
-    assert found is not None
-    assert ("../../../AppStream/x86_64/os",) == found.outside
-
-
-@pytest.mark.parametrize("evil", ["/etc/passwd", "../../etc/passwd", "http://x/vmlinuz", ""])
-def test_a_treeinfo_cannot_name_files_elsewhere(tmp_path: Path, evil: str) -> None:
-    """Nothing outside the tree is taken for its kernel."""
-    (tmp_path / ".treeinfo").write_text(f"[general]\narch = x86_64\n[images-x86_64]\nkernel = {evil}\n")
-    assert find_boot_files(tmp_path) is None
-
-
-@pytest.mark.parametrize("damage", ["no ini at all", "[images-x86_64", "\x00\xff", "[general]\n[general]\n"])
-def test_a_damaged_treeinfo_counts_as_none(tmp_path: Path, damage: str) -> None:
-    """The customary places are tried then."""
-    make(tmp_path, *PXEBOOT)
-    (tmp_path / ".treeinfo").write_text(damage)
-    assert BootFiles(*PXEBOOT) == find_boot_files(tmp_path)
+def master(tree: Path, image: Path) -> None:
+    """An image of a directory, with Rock Ridge names."""
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=4, rock_ridge="1.09")
+    for path in sorted(tree.rglob("*")):
+        name = path.relative_to(tree)
+        if path.is_dir():
+            iso.add_directory(f"/{name}", rr_name=path.name)
+        else:
+            iso.add_file(str(path), f"/{name}", rr_name=path.name)
+    iso.write(str(image))
+    iso.close()
 
 
 def profile_text(directory: Path, more: str = "") -> str:
@@ -160,3 +134,75 @@ def test_a_repository_out_of_reach_is_noted(tmp_path: Path) -> None:
     (tmp_path / ".treeinfo").write_text(PRODUCTMD.format(appstream="../../../AppStream/x86_64/os"))
     (note,) = from_text(profile_text(tmp_path), tmp_path).notes
     assert "AppStream" in note.wrong
+
+
+def test_an_image_is_a_source(tmp_path: Path) -> None:
+    """Kernel and initrd are those in the image; it is served in place, and its index is asked for nothing here."""
+    tree = tmp_path / "tree"
+    make(tree, "isolinux/vmlinuz", "isolinux/initrd.img")
+    master(tree, tmp_path / "x.iso")
+    settings = from_text(profile_text(Path("x.iso")), tmp_path)
+    profile, where = settings.profiles[0], settings.trees["p"]
+    assert ("profile/p/isolinux/vmlinuz", ("profile/p/isolinux/initrd.img",)) == (profile.kernel, profile.initrd)
+    assert (tmp_path / "x.iso", None, "{server}/profile/p") == (where.source_iso, where.source_dir, profile.source_url)
+
+
+def test_the_image_of_a_live_server_is_served_whole_too(tmp_path: Path) -> None:
+    """casper loads the image as one file, whose name must end in .iso."""
+    make(tmp_path / "tree", "casper/vmlinuz", "casper/initrd")
+    master(tmp_path / "tree", tmp_path / "u.iso")
+    settings = from_text(profile_text(Path("u.iso")), tmp_path)
+    name = "profile/p/boot-files/u.iso"
+    assert (Installer.SUBIQUITY, f"{{server}}/{name}") == (
+        settings.profiles[0].installer,
+        settings.profiles[0].image_url,
+    )
+    assert {name: tmp_path / "u.iso"} == dict(settings.trees["p"].files)
+
+
+def test_an_image_that_is_cut(tmp_path: Path) -> None:
+    """A download that was interrupted is told with both sizes."""
+    make(tmp_path / "tree", *PXEBOOT)
+    (tmp_path / "tree/large").write_bytes(bytes(4 << 20))
+    master(tmp_path / "tree", tmp_path / "x.iso")
+    os.truncate(tmp_path / "x.iso", 1 << 20)
+    with pytest.raises(
+        ConfigError, match=r"source: .*x\.iso is cut: it has 1048576 of \d+ bytes; download it to its end"
+    ):
+        from_text(profile_text(Path("x.iso")), tmp_path)
+
+
+def test_several_architectures(tmp_path: Path) -> None:
+    """One profile, a source for each kind of machine; BIOS machines start what x64 starts."""
+    make(tmp_path / "x86", *PXEBOOT)
+    make(tmp_path / "arm", *PXEBOOT)
+    text = '[[profile]]\nname = "p"\nsource = {x64 = "x86", arm64 = "arm"}\n'
+    settings = from_text(text, tmp_path)
+    profile = settings.profiles[0]
+    kernels = {platform: found.kernel if (found := profile.on(platform)) else None for platform in Platform}
+    x86, arm = (f"profile/p/{name}/images/pxeboot/vmlinuz" for name in ("x64", "arm64"))
+    assert {Platform.BIOS: x86, Platform.X64: x86, Platform.IA32: x86, Platform.ARM64: arm} == kernels
+    assert [(tmp_path / "x86", "profile/p/x64"), (tmp_path / "arm", "profile/p/arm64")] == [
+        (part.source_dir, part.prefix) for part in settings.trees["p"].parts
+    ]
+
+
+def test_an_architecture_that_the_source_lacks(tmp_path: Path) -> None:
+    """A machine of that kind gets nothing rather than a kernel that it cannot start."""
+    make(tmp_path / "x86", *PXEBOOT)
+    profile = from_text('[[profile]]\nname = "p"\nsource = {x64 = "x86"}\n', tmp_path).profiles[0]
+    assert profile.on(Platform.ARM64) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ('{vax = "x"}', r'"vax" is no kind of machine; name kinds of machine \(bios, x64'),
+        ("{}", "the table is empty"),
+        ('{x64 = "nowhere"}', r"source\.x64: .*nowhere does not exist"),
+    ],
+)
+def test_tables_of_sources_that_are_wrong(tmp_path: Path, source: str, words: str) -> None:
+    """The key of the architecture is named."""
+    with pytest.raises(ConfigError, match=words):
+        from_text(f'[[profile]]\nname = "p"\nsource = {source}\n', tmp_path)

@@ -156,6 +156,10 @@ REFUSED = {
     Missing.NOT_FOUND: ("ERROR 1 file not found: f", "tftp.missing"),
     Missing.BAD_NAME: ("ERROR 1 bad file name: f", "tftp.missing"),
     Missing.DENIED: ("ERROR 2 access denied: f", "tftp.denied"),
+    Missing.DAMAGED: (
+        "ERROR 1 damaged where it comes from, see the server's log: f",
+        "content.damaged",
+    ),
     Missing.TOO_LARGE: ("ERROR 4 too large for netascii, ask for octet: f", "tftp.denied"),
     Missing.UNAVAILABLE: ("ERROR 0 not available now, try again: f", "content.unavailable"),
     Missing.FAULT: ("ERROR 1 its template has a fault, see the server's log: f", "content.fault"),

@@ -478,6 +478,7 @@ async def test_why_something_is_missing_is_told(site: FakeSite) -> None:
     kinds = dict(zip(Missing, site.kinds(), strict=True))
     assert "http.missing" == kinds.pop(Missing.NOT_FOUND)
     assert "http.denied" == kinds.pop(Missing.DENIED)
+    assert "content.damaged" == kinds.pop(Missing.DAMAGED)
     assert "content.fault" == kinds.pop(Missing.FAULT)
     assert "content.unavailable" == kinds.pop(Missing.UNAVAILABLE)
     assert {"http.missing"} == set(kinds.values())

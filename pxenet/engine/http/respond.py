@@ -51,6 +51,7 @@ _MISSING_STATUS: Mapping[Missing, int] = MappingProxyType(
         Missing.NOT_FOUND: 404,
         Missing.BAD_NAME: 404,
         Missing.DENIED: 403,
+        Missing.DAMAGED: 404,
         Missing.TOO_LARGE: 404,
         Missing.UNAVAILABLE: 503,
         Missing.FAULT: 404,

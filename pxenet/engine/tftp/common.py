@@ -19,6 +19,7 @@ _REFUSALS = {
     Missing.NOT_FOUND: (ErrorCode.FILE_NOT_FOUND, "tftp.missing"),
     Missing.BAD_NAME: (ErrorCode.FILE_NOT_FOUND, "tftp.missing"),
     Missing.DENIED: (ErrorCode.ACCESS_VIOLATION, "tftp.denied"),
+    Missing.DAMAGED: (ErrorCode.FILE_NOT_FOUND, "content.damaged"),
     Missing.TOO_LARGE: (ErrorCode.ILLEGAL_OPERATION, "tftp.denied"),
     Missing.UNAVAILABLE: (ErrorCode.UNDEFINED, "content.unavailable"),
     Missing.FAULT: (ErrorCode.FILE_NOT_FOUND, "content.fault"),
