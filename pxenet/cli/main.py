@@ -19,6 +19,7 @@ from pxenet.cli.render import render
 from pxenet.cli.replay import replay
 from pxenet.cli.serve import serve
 from pxenet.cli.simulate import simulate
+from pxenet.cli.source import app as source
 from pxenet.cli.status import status
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 for command in (serve, check, render, explain, replay, capture, status, hosts, leases, events, reinstall, simulate):
     app.command()(command)
 app.add_typer(kickstart, name="kickstart")
+app.add_typer(source, name="source")
 
 
 def _version(wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,7 +77,8 @@ class IsoView:
 class UrlView:
     """A tree behind an URL. ``fetch`` gives the beginning of a file of it, ``ask`` whether one is there; both may take their time.
 
-    What was asked is not asked again. A server's directory pages are not read: there are as many forms of them as servers.
+    What was asked is not asked again. A server's directory pages are not read: there are as many forms of them as servers. Where it
+    has a page for the tree itself, a directory without one is taken for not there, which saves asking for all that could be in it.
     """
 
     volume_id = ""
@@ -92,7 +94,7 @@ class UrlView:
         if inside(path) is None:
             return None
         if path not in self.texts:
-            data = self._fetch(path)
+            data = self._fetch(path) if self._reaches(path) else None
             # A page that says "not found" with status 200, as some mirrors do, describes no tree.
             page = data is not None and data.lstrip()[:1] == b"<"
             self.texts[path] = None if data is None or page else data[:TEXT_BYTES].decode("utf-8", "replace")
@@ -103,6 +105,18 @@ class UrlView:
         """See View."""
         if inside(path) is None:
             return False
+        if path not in self.known:
+            self.known[path] = self._reaches(path) and self._asked(path)
+        return self.known[path]
+
+    def _reaches(self, path: str) -> bool:
+        """As far as the server tells of directories, those on the way are there."""
+        directory = posixpath.dirname(path)
+        if not directory or not self._asked("/"):
+            return True
+        return self._reaches(directory) and self._asked(f"{directory}/")
+
+    def _asked(self, path: str) -> bool:
         if path not in self.known:
             self.known[path] = self._ask(path)
         return self.known[path]
