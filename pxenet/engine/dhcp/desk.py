@@ -17,8 +17,8 @@ from pxenet.engine.dhcp.told import Told
 from pxenet.engine.surface import Output, Sighting
 from pxenet.events import Event
 from pxenet.model import BootClient, BootFile, ClientKind
-from pxenet.net.datagram import Send
-from pxenet.wire.dhcp import Message, serialize
+from pxenet.net.datagram import Send, pack_peer
+from pxenet.wire.dhcp import Message
 from pxenet.wire.iana import architecture_name
 
 BootChooser = Callable[[BootClient, int, bool], BootFile]
@@ -57,23 +57,28 @@ class Desk:
     def envelope(
         self,
         query: Query,
-        message: Message,
+        payload: bytes,
+        yiaddr: int = 0,
         *,
         nak: bool = False,
         routed_as: Message | None = None,
-        limit: int | None = None,
     ) -> Send:
-        """The datagram that carries the answer. ``limit``: how long it may be, whatever option 57 says."""
+        """The datagram that carries the answer."""
+        form, datagram = query.form, query.datagram
+        if form.giaddr and datagram.port == self._ports.server and not form.relayed.source_port:
+            # Fast path: the rule "relay" of ``route``, which is one and the same for all machines behind it.
+            if not form.relay:
+                form.relay = pack_peer(form.giaddr, self._ports.server)
+            return Send(form.relay, (payload,), form.server, datagram.port)
         way = route(
             routed_as or query.message,
-            query.datagram,
+            datagram,
             self._ports,
-            message.yiaddr,
+            yiaddr,
             nak=nak,
-            relay_source_port=query.form.relayed.source_port,
+            relay_source_port=form.relayed.source_port,
         )
-        payload = serialize(message, max_size=limit or query.form.payload_bytes)
-        return send_by(way, query.datagram, query.form.server, payload)
+        return send_by(way, datagram, form.server, payload)
 
     def post(self, out: Output, send: Send, name: str) -> None:
         """The answer leaves; ``name``: as what it is counted."""

@@ -15,7 +15,7 @@ from pxenet.engine.dhcp.query import Query
 from pxenet.engine.dhcp.reply import Items, echoes, reply
 from pxenet.engine.surface import Output, Sighting
 from pxenet.model import BootFile
-from pxenet.wire.dhcp import FLAG_BROADCAST, Message
+from pxenet.wire.dhcp import FLAG_BROADCAST, Message, serialize
 from pxenet.wire.iana import MessageType, OptionCode
 from pxenet.wire.options import Options, encode
 from pxenet.wire.pxe import DIRECT_BOOT_43, HTTP_CLIENT, PXE, PXE_CLIENT, PxeCode
@@ -45,7 +45,9 @@ class ProxyDhcp:
             out.sightings.append(Sighting(query.client, 0, "discover"))
             return
         message = offer(query, boot, _tftp_server(query))
-        desk.post(out, desk.envelope(query, message, routed_as=broadcast(query.message)), "proxy OFFER")
+        desk.post(
+            out, desk.envelope(query, _payload(query, message), routed_as=broadcast(query.message)), "proxy OFFER"
+        )
         out.sightings.append(Sighting(query.client, 0, "proxy offer", boot))
         desk.tell(out, query, "proxy.offer", file_detail(boot))
 
@@ -61,7 +63,8 @@ class ProxyDhcp:
             desk.drop("nothing to boot")
             return
         address = query.ciaddr
-        desk.post(out, desk.envelope(query, answer(query, boot, _tftp_server(query))), "proxy ACK")
+        message = answer(query, boot, _tftp_server(query))
+        desk.post(out, desk.envelope(query, _payload(query, message), message.yiaddr), "proxy ACK")
         out.sightings.append(Sighting(query.client, address, "proxy 4011", boot))
         detail = {"port": query.datagram.port, **file_detail(boot)}
         desk.tell(out, query, "proxy.answer", detail, address)
@@ -130,6 +133,10 @@ def _items(query: Query, kind: MessageType, fields: BootFields) -> Items:
         *fields.options,
         *echoes(query, echo_client_id=False),
     ]
+
+
+def _payload(query: Query, message: Message) -> bytes:
+    return serialize(message, max_size=query.form.payload_bytes)
 
 
 def _tftp_server(query: Query) -> int:

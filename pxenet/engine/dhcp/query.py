@@ -6,12 +6,12 @@ Knows RFC 2131 §4.3.2's ways to tell the kinds of REQUEST apart; must not know 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pxenet.engine.dhcp.client import lenient
 from pxenet.engine.dhcp.lease import CLIENT_ID_FORM
-from pxenet.engine.dhcp.subnet import DhcpMode, Link
-from pxenet.model import BootClient, Host
+from pxenet.engine.dhcp.subnet import DhcpMode, Link, ServedSubnet
+from pxenet.model import BootClient, BootFile, Host
 from pxenet.net.datagram import Datagram
 from pxenet.wire.dhcp import Message, parse
 from pxenet.wire.iana import OptionCode
@@ -58,6 +58,21 @@ class Relayed:
 _NOT_RELAYED = Relayed()
 
 
+@dataclass(slots=True)
+class Pieces:
+    """An answer without what is each machine's own."""
+
+    siaddr: int
+    behind_head: bytes
+    """``sname``, ``file`` and the cookie, then options 53 and 54."""
+    settings: bytes
+    """What follows the lease times: settings and boot file."""
+
+
+PiecesKey = tuple[int, ServedSubnet, str | None, bool, BootFile | None]
+"""Kind of the answer, subnet, name of the configured host, whether a Raspberry Pi asks, and what it boots."""
+
+
 @dataclass(slots=True, eq=False)
 class Form:
     """What requests alike have in common: all but the machine's own. Two packets of one form are told apart by who sends them."""
@@ -90,8 +105,14 @@ class Form:
     """The boot server type that it has chosen (43.71)."""
     lease_s: int | None
     """Option 51."""
+    selection: bytes
+    """Option 118 whole, with code and length, to be confirmed; empty when it is absent or malformed."""
     payload_bytes: int
     """How long an answer may be."""
+    relay: bytes = b""
+    """The relay as a peer, once somebody was answered through it."""
+    prepared: dict[PiecesKey, Pieces] = field(default_factory=dict)
+    """Pieces of answers, kept here by ``prepared``."""
 
     @property
     def server_id(self) -> int:
@@ -125,6 +146,10 @@ class Query:
     """Option 12, as it came."""
     client_id: bytes | None
     """Option 61, as it came."""
+    machine_id: bytes | None
+    """Option 97, as it came."""
+    relay_agent: bytes | None
+    """Option 82, as it came."""
     now: float
     parsed: Message | None = None
 

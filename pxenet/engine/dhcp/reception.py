@@ -17,6 +17,7 @@ from pxenet.net.datagram import Datagram, Interface
 from pxenet.wire.dhcp import Message, parse, payload_limit
 from pxenet.wire.glance import glance_untrusted
 from pxenet.wire.iana import BOOTREQUEST, MessageType, OptionCode, message_type_name
+from pxenet.wire.options import Options
 from pxenet.wire.reader import WireError
 
 HostFinder = Callable[[BootClient], Host | None]
@@ -86,6 +87,8 @@ class Reception:
             int.from_bytes(requested, "big") if requested is not None and len(requested) == 4 else None,
             host_name,
             client_id,
+            machine_id,
+            relay_agent,
             now,
         )
 
@@ -109,7 +112,8 @@ class Reception:
         form = self._form(message, kind, datagram)
         if isinstance(form, str):
             return form
-        client = of_machine(form.client, form.asks_43, message.hardware, options.raw(OptionCode.MACHINE_ID))
+        machine_id = options.raw(OptionCode.MACHINE_ID)
+        client = of_machine(form.client, form.asks_43, message.hardware, machine_id)
         return Query(
             form=form,
             datagram=datagram,
@@ -122,6 +126,8 @@ class Reception:
             requested=lenient(options.address, OptionCode.REQUESTED_ADDRESS),
             host_name=options.raw(OptionCode.HOST_NAME),
             client_id=client_id,
+            machine_id=machine_id,
+            relay_agent=options.raw(OptionCode.RELAY_AGENT),
             now=now,
             parsed=message,
         )
@@ -154,6 +160,7 @@ class Reception:
             chosen=lenient(options.address, OptionCode.SERVER_ID),
             item=boot_item(message),
             lease_s=lenient(options.number, OptionCode.LEASE_TIME),
+            selection=_whole(options, OptionCode.SUBNET_SELECTION),
             payload_bytes=payload_limit(lenient(options.number, OptionCode.MAX_SIZE)),
         )
 
@@ -185,3 +192,9 @@ def _our_address(link: Link, datagram: Datagram, interface: Interface | None) ->
 def _selects(message: Message) -> bool:
     """A REQUEST that takes an offer: it names the address and the server."""
     return OptionCode.REQUESTED_ADDRESS in message.options and OptionCode.SERVER_ID in message.options
+
+
+def _whole(options: Options, code: int) -> bytes:
+    """An address option with code and length; nothing when it is absent or malformed."""
+    address = lenient(options.address, code)
+    return b"" if address is None else bytes((code, 4)) + address.to_bytes(4, "big")

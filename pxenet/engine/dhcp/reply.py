@@ -32,7 +32,7 @@ def give(
     items: Items = [_option(OptionCode.MESSAGE_TYPE, kind), _option(OptionCode.SERVER_ID, query.form.server_id)]
     if lease_s is not None:
         items += lease_options(lease_s)
-    items += _settings(query, subnet)
+    items += settings_items(query, subnet)
     items += boot.options
     items += echoes(query, echo_client_id=echo_client_id)
     ciaddr = query.ciaddr if kind is MessageType.ACK else 0
@@ -55,7 +55,7 @@ def refuse(query: Query, why: str, *, echo_client_id: bool = True) -> Message:
 
 def give_bootp(query: Query, subnet: Subnet, yiaddr: int, boot: BootFields) -> Message:
     """To a client without DHCP (RFC 1534 §2): its boot file is in the header, its 64 bytes of options hold the rest."""
-    items: Items = [*_settings(query, subnet), *_relay_agent(query)]
+    items: Items = [*settings_items(query, subnet), *_relay_agent(query)]
     return reply(query.message, items, yiaddr=yiaddr, boot=BootFields(boot.siaddr, boot.file))
 
 
@@ -121,7 +121,7 @@ def _option(code: OptionCode, value: object) -> tuple[int, bytes]:
     return code, encode(code, value)
 
 
-def _settings(query: Query, subnet: Subnet) -> Items:
+def settings_items(query: Query, subnet: Subnet) -> Items:
     """What the client asked for, in its order; all there is when it did not say. The mask always, and before the routers
     (RFC 2132 §3.3): EDK2 declines a lease without it."""
     known: dict[int, object] = {

@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pxenet.engine.dhcp.boot import NOTHING, BootFields, server_fields
 from pxenet.engine.dhcp.desk import BootChooser, Desk, file_detail
 from pxenet.engine.dhcp.grants import Grants, Waiting
+from pxenet.engine.dhcp.prepared import boot_fields, write
 from pxenet.engine.dhcp.proxy import ProxyDhcp, asks_boot_server
 from pxenet.engine.dhcp.query import Query, Stage, request_of, text_of
 from pxenet.engine.dhcp.reception import HostFinder, Reception
 from pxenet.engine.dhcp.recorder import Recorder
-from pxenet.engine.dhcp.reply import give, give_bootp, refuse
+from pxenet.engine.dhcp.reply import give_bootp, refuse
 from pxenet.engine.dhcp.route import Ports
 from pxenet.engine.dhcp.rules import (
     Candidate,
@@ -36,8 +36,8 @@ from pxenet.engine.dhcp.tally import DhcpStatistics
 from pxenet.engine.surface import NEVER, Commit, Output, Sighting
 from pxenet.events import Event
 from pxenet.model import Absent, BootFile, Content, Lease, LeaseState, Verdict
-from pxenet.net.datagram import Datagram, Interface
-from pxenet.wire.dhcp import Message
+from pxenet.net.datagram import Datagram, Interface, Send
+from pxenet.wire.dhcp import serialize
 from pxenet.wire.iana import INFINITE, MessageType, architecture_name
 from pxenet.wire.text import address_text
 
@@ -221,9 +221,9 @@ class DhcpServer:
         if address in served.pool and served.leases.leased_to(address, query.now) != query.identity:
             hold_s = self._settings.raspberry_hold_s if query.client.raspberry else self._settings.offer_hold_s
             served.leases.offer(query.identity, address, query.now + hold_s)
-        boot, fields = self._boot_fields(query, served, out)
-        message = self._give(query, MessageType.OFFER, served, address, self._lease_s(query, served), fields)
-        self._desk.post(out, self._desk.envelope(query, message), "OFFER")
+        boot = self._desk.boot_file(query, out, "dhcp.no_boot")
+        send = self._answer(query, MessageType.OFFER, served, address, self._lease_s(query, served), boot)
+        self._desk.post(out, send, "OFFER")
         out.sightings.append(Sighting(query.client, address, "offer", boot))
         self._desk.tell(out, query, "dhcp.offer", {"offered": address_text(address), **file_detail(boot)}, address)
 
@@ -297,9 +297,8 @@ class DhcpServer:
         if not self._has_subnet(query, out):
             return
         served = next((one for one in query.link if query.ciaddr in one.subnet), query.link[0])
-        _, fields = self._boot_fields(query, served, out)
-        message = self._give(query, MessageType.ACK, served, 0, None, fields)
-        self._desk.post(out, self._desk.envelope(query, message), "ACK")
+        boot = self._desk.boot_file(query, out, "dhcp.no_boot")
+        self._desk.post(out, self._answer(query, MessageType.ACK, served, 0, None, boot), "ACK")
         self._desk.tell(out, query, "dhcp.inform")
 
     def _bootp(self, query: Query, out: Output) -> None:
@@ -309,9 +308,10 @@ class DhcpServer:
             self._desk.drop("BOOTP without a reserved address")
             return
         served = next(one for one in query.link if address in one.subnet)
-        boot, fields = self._boot_fields(query, served, out)
-        message = give_bootp(query, served.subnet, address, fields)
-        self._desk.post(out, self._desk.envelope(query, message, limit=_BOOTP_BYTES), "BOOTP")
+        boot = self._desk.boot_file(query, out, "dhcp.no_boot")
+        message = give_bootp(query, served.subnet, address, boot_fields(query, served, boot))
+        payload = serialize(message, max_size=_BOOTP_BYTES)
+        self._desk.post(out, self._desk.envelope(query, payload, address), "BOOTP")
         out.sightings.append(Sighting(query.client, address, "offer", boot))
         self._desk.tell(out, query, "dhcp.offer", {"offered": address_text(address), **file_detail(boot)}, address)
 
@@ -356,16 +356,16 @@ class DhcpServer:
         before.query, before.stage, before.send, before.sighting = query, stage, fresh.send, fresh.sighting
 
     def _waiting(self, query: Query, stage: Stage, served: ServedSubnet, lease: Lease, out: Output) -> Waiting:
-        boot, fields = self._boot_fields(query, served, out)
+        boot = self._desk.boot_file(query, out, "dhcp.no_boot")
         lease_s = lease.expires_at - query.now
-        message = self._give(query, MessageType.ACK, served, lease.address, lease_s, fields)
+        send = self._answer(query, MessageType.ACK, served, lease.address, lease_s, boot)
         event = None
         if stage in (Stage.SELECTING, Stage.INIT_REBOOT):
             seconds = "unlimited" if lease_s >= INFINITE else int(lease_s)
             detail = {"given": address_text(lease.address), "lease_s": seconds, **file_detail(boot)}
             event = Event("dhcp.ack", query.client.mac, lease.address, detail)
         sighting = Sighting(query.client, lease.address, "lease", boot)
-        return Waiting(query, stage, served, lease, self._desk.envelope(query, message), sighting, event)
+        return Waiting(query, stage, served, lease, send, sighting, event)
 
     def _say(self, waiting: Waiting, out: Output) -> None:
         """The ACK leaves."""
@@ -386,29 +386,24 @@ class DhcpServer:
 
     def _nak(self, query: Query, address: int, finding: Finding, out: Output) -> None:
         message = refuse(query, finding.value, echo_client_id=self._settings.echo_client_id)
-        self._desk.post(out, self._desk.envelope(query, message, nak=True), "NAK")
+        payload = serialize(message, max_size=query.form.payload_bytes)
+        self._desk.post(out, self._desk.envelope(query, payload, nak=True), "NAK")
         self._desk.tell(out, query, "dhcp.nak", {"asked": address_text(address), "why": finding.value}, address)
 
-    def _give(
+    def _answer(
         self,
         query: Query,
         kind: MessageType,
         served: ServedSubnet,
         yiaddr: int,
         lease_s: float | None,
-        fields: BootFields,
-    ) -> Message:
+        boot: BootFile | None,
+    ) -> Send:
         echo = self._settings.echo_client_id
-        return give(query, kind, served.subnet, yiaddr, lease_s, fields, echo_client_id=echo)
+        payload = write(query, kind, served, yiaddr, lease_s, boot, echo_client_id=echo)
+        return self._desk.envelope(query, payload, yiaddr)
 
     # -- small things -----------------------------------------------------------------------------------------------------
-
-    def _boot_fields(self, query: Query, served: ServedSubnet, out: Output) -> tuple[BootFile | None, BootFields]:
-        """What the client boots, and how its answer says so; None and no fields when nothing."""
-        boot = self._desk.boot_file(query, out, "dhcp.no_boot")
-        if boot is None:
-            return None, NOTHING
-        return boot, server_fields(query.client, boot, served.subnet.next_server or query.form.server)
 
     def _has_subnet(self, query: Query, out: Output) -> bool:
         if query.link:
