@@ -16,15 +16,19 @@ import struct
 import sys
 from collections.abc import Sequence
 
+from pxenet.net.cuts import MAX_SEGMENTS, NO_SEGMENTS, REMEMBERED, BlockSender
 from pxenet.net.datagram import BROADCAST, Datagram, Send, peer_address
 from pxenet.net.udp import BATCH, GONE, MAX_DATAGRAM, MAX_PAYLOAD, Parts, UdpSocket, socket_address
 
 # struct mmsghdr: name, its length, iovecs, their number, control, its length, flags; and the length of what came or went.
 _HEADER = struct.Struct("=QI4xQQQQi4xI4x")
+# Of it: the length of the control data that came, and of the payload.
+_RECEIVED = struct.Struct("=40xQ8xI4x")
 # struct iovec: address, length.
 _IOVEC = struct.Struct("=QQ")
 # struct cmsghdr (length, level, type) and struct in_pktinfo (interface index, local address, destination in the header).
 _CONTROL = struct.Struct("=Qiii4s4s4x")
+_CONTROL_TOLD = struct.Struct("=Qiii4s4s")
 _CONTROL_BYTES = 28  # CMSG_LEN of it, without the padding
 
 _NAME_BYTES = 16
@@ -45,7 +49,7 @@ _sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int
 class _Arena:
     """Headers, names, control data and payloads of one batch, at addresses that stay. Untouched pages cost no memory."""
 
-    __slots__ = ("_memory", "address", "clean", "controls", "headers", "names", "payloads", "size", "view")
+    __slots__ = ("address", "clean", "controls", "headers", "memory", "names", "payloads", "size", "view")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -53,10 +57,10 @@ class _Arena:
         iovecs = names + BATCH * _NAME_BYTES
         controls = iovecs + BATCH * _IOVEC.size
         payloads = -(-(controls + BATCH * _CONTROL.size) // 4096) * 4096
-        self._memory = mmap.mmap(-1, payloads + BATCH * size)
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self.memory = mmap.mmap(-1, payloads + BATCH * size)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         self.names, self.controls, self.payloads = names, controls, payloads
-        self.view = memoryview(self._memory)
+        self.view = memoryview(self.memory)
         for index in range(BATCH):
             _IOVEC.pack_into(self.view, iovecs + index * _IOVEC.size, self.address + payloads + index * size, size)
             _HEADER.pack_into(
@@ -82,9 +86,12 @@ class BatchedUdpSocket(UdpSocket):
     def __init__(self, port: int, address: str = "0.0.0.0", interface: str | None = None) -> None:
         super().__init__(port, address, interface)
         self._in = _Arena(MAX_DATAGRAM)
+        self._controls: dict[bytes, tuple[int, int, bool]] = {}
         self._out = _Arena(SMALL_BYTES)
         self._unsegmented: dict[bytes, None] = {}
         """Addresses on whose route the kernel refused to cut; the oldest are forgotten, and tried again."""
+        self.blocks = BlockSender(self, self._unsegmented)
+        """The way of mapped files."""
         self._lengths = self._out.view[self._out.names + BATCH * _NAME_BYTES :][: BATCH * _IOVEC.size]
 
     def receive(self) -> list[Datagram]:
@@ -99,27 +106,35 @@ class BatchedUdpSocket(UdpSocket):
             if number not in GONE:
                 raise OSError(number, os.strerror(number))
             count = _recvmmsg(self.socket.fileno(), arena.address, BATCH, socket.MSG_DONTWAIT, None)
-        view, names, payloads, size = arena.view, arena.names, arena.payloads, arena.size
+        memory, size, port, controls = arena.memory, arena.size, self.port, self._controls
+        at, start, where = arena.names, arena.payloads, arena.controls
         batch = []
-        for index, header in enumerate(_HEADER.iter_unpack(arena.headers[: count * _HEADER.size])):
-            at, start = names + index * _NAME_BYTES, payloads + index * size
-            length, level, kind, interface, local, destination = _CONTROL.unpack_from(
-                view, arena.controls + index * _CONTROL.size
-            )
-            if header[5] < _CONTROL_BYTES or (level, kind) != (_SOL_IP, _IP_PKTINFO) or length < _CONTROL_BYTES:
-                interface, local, destination = 0, _NO_ADDRESS, _NO_ADDRESS
+        for control, length in _RECEIVED.iter_unpack(arena.headers[: count * _HEADER.size]):
+            told = memory[where : where + _CONTROL_BYTES] if control == _CONTROL.size else b""
+            local, interface, broadcast = controls.get(told) or self._told(told)
             batch.append(
                 Datagram(
-                    bytes(view[start : start + header[7]]),
-                    bytes(view[at : at + _NAME_BYTES]),
-                    int.from_bytes(local, "big"),
-                    self.port,
-                    interface,
-                    destination != local or destination == _EVERYONE,
+                    memory[start : start + length], memory[at : at + _NAME_BYTES], local, port, interface, broadcast
                 )
             )
+            at += _NAME_BYTES
+            start += size
+            where += _CONTROL.size
         self.statistics.received += count
         return batch
+
+    def _told(self, control: bytes) -> tuple[int, int, bool]:
+        """(address of ours, interface, broadcast) out of control data; there are few different ones, so they are remembered."""
+        local, interface, destination = _NO_ADDRESS, 0, _NO_ADDRESS
+        if len(control) == _CONTROL_BYTES:
+            length, level, kind, index, own, to = _CONTROL_TOLD.unpack(control)
+            if (level, kind) == (_SOL_IP, _IP_PKTINFO) and length >= _CONTROL_BYTES:
+                interface, local, destination = index, own, to
+        found = int.from_bytes(local, "big"), interface, destination != local or destination == _EVERYONE
+        if len(self._controls) >= REMEMBERED:
+            self._controls.clear()
+        self._controls[control] = found
+        return found
 
     def send_many(self, sends: Sequence[Send]) -> int:
         """Hand datagrams to the kernel in order; how many it refused."""
@@ -131,7 +146,7 @@ class BatchedUdpSocket(UdpSocket):
     def send_run(self, run: Sequence[Parts], to: bytes, source: int, interface: int) -> int:
         """As UdpSocket's; where all but the last are of one size, in as few calls as the kernel's limits allow."""
         size = sum(map(len, run[0]))
-        most = min(_MAX_SEGMENTS, MAX_PAYLOAD // size) if size else 1
+        most = min(MAX_SEGMENTS, MAX_PAYLOAD // size) if size else 1
         # An empty datagram at the end would be none at all once its run is cut.
         if len(run) == 1 or most < 2 or to[4:8] in self._unsegmented or not any(run[-1]):
             return super().send_run(run, to, source, interface)
@@ -150,9 +165,9 @@ class BatchedUdpSocket(UdpSocket):
         try:
             self.socket.sendmsg(pieces, ancillary, 0, socket_address(to))
         except OSError as error:
-            if error.errno in _NO_SEGMENTS:
+            if error.errno in NO_SEGMENTS:
                 self._unsegmented[to[4:8]] = None
-                if len(self._unsegmented) > _REMEMBERED:
+                if len(self._unsegmented) > REMEMBERED:
                     del self._unsegmented[next(iter(self._unsegmented))]
             return False
         self.statistics.sent += len(run)
@@ -201,10 +216,6 @@ class BatchedUdpSocket(UdpSocket):
 
 _UDP_SEGMENT = 103  # linux/udp.h
 _U16 = struct.Struct("=H")
-_MAX_SEGMENTS = 64  # UDP_MAX_SEGMENTS of kernels before 6.9
-_NO_SEGMENTS = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
-"""The device cannot make checksums, a datagram is larger than the path's MTU, or the kernel knows no segments."""
-_REMEMBERED = 4096
 
 _LENGTH = struct.Struct("=Q")
 _CONTROL_LENGTH_AT = 40

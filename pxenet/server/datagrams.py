@@ -15,12 +15,17 @@ import trio
 from pxenet.engine.surface import NEVER, Blocks, Engine, Output
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
 from pxenet.model import Absent, Content, Later, Missing, Region, Verdict
+from pxenet.net.batched import BatchedUdpSocket
 from pxenet.net.datagram import BROADCAST, Send, pack_peer, peer_port
 from pxenet.net.link import Link
 from pxenet.net.udp import UdpSocket
 from pxenet.rack import Rack
 from pxenet.server.commit import Committer
+from pxenet.server.maps import Maps
 from pxenet.server.tap import Tap
+
+_FORGOTTEN_S = 10.0
+"""A file that was not read in this time and as long again is closed."""
 
 
 @dataclass(slots=True)
@@ -54,6 +59,7 @@ class Shell:
         self._clock = clock
         self._link = link
         self._tap = tap or Tap()
+        self._maps = Maps()
         self._deadline_moved = trio.Event()
         self._sleeping_until = NEVER
         self._obeyed = trio.lowlevel.ParkingLot()
@@ -65,6 +71,7 @@ class Shell:
             for udp in self._sockets:
                 nursery.start_soon(self._receive, udp)
             nursery.start_soon(self._tick)
+            nursery.start_soon(self._age)
             task_status.started()
 
     async def drain(self) -> None:
@@ -97,6 +104,12 @@ class Shell:
             if self._engine.deadline() <= self._clock():
                 self.obey(self._engine.tick(self._clock()))
                 await trio.lowlevel.checkpoint()
+
+    async def _age(self) -> None:
+        """Files that nobody reads any more are closed."""
+        while True:
+            await trio.sleep(_FORGOTTEN_S)
+            self._maps.age()
 
     def obey(self, output: Output) -> None:
         """Do what the engine said, and what it says in answer, until it has nothing more to say."""
@@ -143,31 +156,77 @@ class Shell:
         if self._tap.listener is not None and sends:
             self._tap.listener.sent(sends)
         said: list[Output] = []
-        waiting: dict[UdpSocket, list[Send]] = {}
+        ready: dict[UdpSocket, list[Send]] = {}
+        mapped: dict[UdpSocket, list[tuple[Blocks, int, int]]] = {}
+        places: dict[int, int] = {}
+        port, interface, udp = -1, -1, self._sockets[0] if self._sockets else None
         for send in sends:
+            if send.port != port or send.interface != interface or udp is None:
+                port, interface = send.port, send.interface
+                udp = self._socket(port, interface)
             if isinstance(send, Send):
                 if not self._framed(send):
-                    waiting.setdefault(self._socket(send.port, send.interface), []).append(send)
+                    self._flush_blocks(mapped, now, said)
+                    ready.setdefault(udp, []).append(send)
                 continue
-            try:
-                run = datagrams(send, read_region)
-            except (ContentChanged, OSError) as error:
-                said.append(self._engine.unreadable(send.want, str(error), now))
-                continue
-            udp = self._socket(send.port, send.interface)
-            if len(run) == 1:  # lock-step: many clients' blocks leave together
-                block = Send(send.to, run[0], send.source, send.port, send.interface)
-                waiting.setdefault(udp, []).append(block)
-                continue
-            self._flush(udp, waiting.pop(udp, ()))
-            self.statistics.unsent += udp.send_run(run, send.to, send.source, send.interface)
-        for udp, batch in waiting.items():
-            self._flush(udp, batch)
+            content = send.content
+            place = places.get(id(content))
+            if place is None:
+                try:
+                    place = self._maps.address(content)
+                except (ContentChanged, OSError) as error:
+                    said.append(self._engine.unreadable(send.want, str(error), now))
+                    continue
+                places[id(content)] = place
+            if place and isinstance(udp, BatchedUdpSocket):
+                if ready:
+                    self._flush(ready)
+                mapped.setdefault(udp, []).append((send, place, content.size))
+            else:
+                self._plain(udp, send, ready, mapped, now, said)
+        self._flush_blocks(mapped, now, said)
+        self._flush(ready)
         return said
 
-    def _flush(self, udp: UdpSocket, batch: Sequence[Send]) -> None:
-        if batch:
+    def _plain(
+        self,
+        udp: UdpSocket,
+        send: Blocks,
+        ready: dict[UdpSocket, list[Send]],
+        mapped: dict[UdpSocket, list[tuple[Blocks, int, int]]],
+        now: float,
+        said: list[Output],
+    ) -> None:
+        """Blocks as bytes: of texts, of contents of several pieces, where nothing can be mapped, by sockets without batches."""
+        try:
+            run = datagrams(send, read_region)
+        except (ContentChanged, OSError) as error:
+            said.append(self._engine.unreadable(send.want, str(error), now))
+            return
+        self._flush_blocks(mapped, now, said)
+        if len(run) == 1:  # lock-step: many clients' blocks leave together
+            ready.setdefault(udp, []).append(Send(send.to, run[0], send.source, send.port, send.interface))
+            return
+        self._flush(ready)
+        self.statistics.unsent += udp.send_run(run, send.to, send.source, send.interface)
+
+    def _flush_blocks(
+        self, mapped: dict[UdpSocket, list[tuple[Blocks, int, int]]], now: float, said: list[Output]
+    ) -> None:
+        for udp, cuts in mapped.items():
+            assert isinstance(udp, BatchedUdpSocket)
+            before = udp.statistics.unsent
+            unread = udp.blocks.send(cuts)
+            self.statistics.unsent += udp.statistics.unsent - before
+            for blocks in unread:
+                want = next(cut.want for cut, _, _ in cuts if cut.to == blocks.to and cut.port == udp.port)
+                said.append(self._engine.unreadable(want, "it cannot be read any more", now))
+        mapped.clear()
+
+    def _flush(self, ready: dict[UdpSocket, list[Send]]) -> None:
+        for udp, batch in ready.items():
             self.statistics.unsent += udp.send_many(batch)
+        ready.clear()
 
     def _framed(self, send: Send) -> bool:
         """It left as a raw frame. Without those the client is reached by broadcast, which RFC 2131 §4.1 allows."""

@@ -181,13 +181,6 @@ def option_number(value: str) -> int | None:
 # is worth a value object. tests/wire/test_wire_tftp.py proves both equal to parse and serialize.
 
 
-def ack_block(data: bytes) -> int:
-    """The block number of an ACK of exactly four octets; -1 for anything else, which ``parse`` shall look at."""
-    if len(data) == 4 and data[1] == 4 and data[0] == 0:
-        return data[2] << 8 | data[3]
-    return -1
-
-
 def data_header(block: int) -> bytes:
     """The four octets in front of a DATA's payload. ``block`` is taken modulo 65 536."""
     return _OP_NUMBER.pack(OpCode.DATA, block & 0xFFFF)

@@ -14,6 +14,7 @@ import trio
 from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Output, Upload, Want
 from pxenet.events import Event
 from pxenet.model import Absent, Change, Content, InstallRecord, InstallState, Missing, Region, Verdict
+from pxenet.net.batched import BatchedUdpSocket
 from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
 from pxenet.net.udp import BATCH, UdpSocket
 from pxenet.server.commit import Committer
@@ -209,7 +210,43 @@ def test_blocks_leave_as_datagrams() -> None:
     assert [b"\0\3\0\1abc", b"\0\3\0\2def", b"\0\3\0\3g"] == [data for _, _, data in port.sent]
 
 
-@dataclass
+def everything_sent(make: type[UdpSocket], base: Path) -> list[list[bytes]]:
+    """What three clients hear of one output: single blocks and windows of a file, of a text and of pieces, and other packets."""
+    body = bytes(range(256)) * 40
+    (base / "file").write_bytes(body)
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+    udp = make(0, "127.0.0.1")
+    try:
+        with (base / "file").open("rb") as file:
+            region = Region(OpenFile(file.fileno()), 0, len(body))
+            contents = [
+                Content("file", (region,), len(body), 0, '"1"'),
+                memory("text", body[:3000]),
+                Content("two", (Region(region.file, 100, 900), b"tail" * 300), 2100, 0, '"2"'),
+            ]
+            sends: list[Send | Blocks] = []
+            for number, client in enumerate(clients):
+                client.bind(("127.0.0.1", 0))
+                client.settimeout(5)
+                to = pack_peer(LOOPBACK, client.getsockname()[1])
+                for content in contents:
+                    sends.append(Blocks(to, content, 512, 1 + number, 1, LOOPBACK, udp.port, 0))
+                    sends.append(Send(to, (b"\0\6", b"oack"), LOOPBACK, udp.port))
+                    sends.append(Blocks(to, content, 500, 2, 3, LOOPBACK, udp.port, 0))
+            Stage(udp).shell.obey(Output(sends=sends))
+            return [[client.recv(2000) for _ in range(3 * 5)] for client in clients]
+    finally:
+        udp.close()
+        for client in clients:
+            client.close()
+
+
+def test_mapped_files_leave_as_read_ones_do(tmp_path: Path) -> None:
+    """By both kinds of socket each client hears the same datagrams in the same order."""
+    assert everything_sent(UdpSocket, tmp_path) == everything_sent(BatchedUdpSocket, tmp_path)
+
+
+@dataclass(eq=False)
 class OpenFile:
     fd: int
 

@@ -23,7 +23,6 @@ from pxenet.wire.tftp import (
     OpCode,
     Packet,
     Request,
-    ack_block,
     data_header,
     find_option,
     option_number,
@@ -250,18 +249,6 @@ def test_every_truncation_and_single_byte_change(packet: Packet, data: bytes) ->
 
 
 # Fast path
-
-
-@given(
-    st.binary(max_size=6) | blocks.map(lambda n: serialize(Ack(n))) | st.binary(max_size=3).map(lambda b: b"\0\4" + b)
-)
-def test_fast_ack_equals_parse(data: bytes) -> None:
-    """``ack_block`` knows exactly the ACKs of four octets, and reads them as ``parse`` does."""
-    block = ack_block(data)
-    if block >= 0:
-        assert Ack(block) == parse(data)
-    elif len(data) == 4:
-        assert data[:2] != b"\0\4"
 
 
 @given(blocks, st.binary(max_size=8))

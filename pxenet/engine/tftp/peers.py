@@ -6,12 +6,15 @@ expiring memory of the last port.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pxenet.engine.tftp.session import Session
 
 REMEMBERED = 8192
 """Peers in one generation of the memory of those that are gone; there are two generations."""
+
+_NOBODY: Mapping[bytes, Session] = MappingProxyType({})
 
 
 class Peers:
@@ -35,6 +38,10 @@ class Peers:
         """The session that a packet from this peer to this port of ours belongs to."""
         by_peer = self._by_port.get(port)
         return None if by_peer is None else by_peer.get(peer)
+
+    def on_port(self, port: int) -> Mapping[bytes, Session]:
+        """By peer: the sessions on one of our ports; it is not to be kept."""
+        return self._by_port.get(port, _NOBODY)
 
     def current(self, peer: bytes) -> Session | None:
         """The session of the peer's newest request, while it lives."""

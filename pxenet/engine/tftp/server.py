@@ -26,9 +26,10 @@ from pxenet.engine.tftp.writes import Writes
 from pxenet.model import Absent, Content, Verdict
 from pxenet.net.datagram import Datagram, peer_address
 from pxenet.wire.reader import WireError
-from pxenet.wire.tftp import Ack, Data, Error, ErrorCode, OpCode, Packet, Request, ack_block, parse
+from pxenet.wire.tftp import Ack, Data, Error, ErrorCode, OpCode, Packet, Request, parse
 
 _MODES = ("octet", "netascii")
+_ACK = int(OpCode.ACK)
 
 
 class TftpServer:
@@ -64,13 +65,14 @@ class TftpServer:
     def receive(self, batch: Sequence[Datagram], now: float) -> Output:
         """Take what arrived. Bad packets are counted and dropped, never raised."""
         out = Output()
-        find = self._common.peers.find
+        on_port, acknowledged = self._common.peers.on_port, self._reads.acknowledged
         for datagram in batch:
-            block = ack_block(datagram.data)
-            if block >= 0:  # fast path; a test proves it equal to what _parsed does with an Ack
-                session = find(datagram.port, datagram.peer)
+            data = datagram.data
+            # Fast path, for an ACK of exactly four octets; a test proves it equal to what _parsed does with an Ack.
+            if len(data) == 4 and data[1] == _ACK and data[0] == 0:
+                session = on_port(datagram.port).get(datagram.peer)
                 if session.__class__ is Transfer:
-                    self._reads.acknowledged(session, block, now, out)
+                    acknowledged(session, data[2] << 8 | data[3], now, out)
                     continue
             self._parsed(datagram, now, out)
         return out

@@ -103,7 +103,24 @@ class Transfer(Session):
         if step == 0 or step > outstanding:
             return self._repeated(step, outstanding, now)
         if self.timing:
-            self.measured(now - self.since_at)
+            # ``measured``, written out: a call costs as much as all of this.
+            rtt_s = now - self.since_at
+            srtt_s = self.srtt_s
+            if srtt_s:
+                error_s = rtt_s - srtt_s
+                srtt_s += error_s / 8
+                self.srtt_s = srtt_s
+                rttvar_s = self.rttvar_s
+                rttvar_s += ((error_s if error_s > 0 else -error_s) - rttvar_s) / 4
+                self.rttvar_s = rttvar_s
+                if rtt_s < self.fastest_s:
+                    self.fastest_s = rtt_s
+                rto_s = srtt_s + 4 * rttvar_s
+                if rto_s < self.floor_s:
+                    rto_s = self.floor_s
+                self.rto_s = rto_s if rto_s < self.cap_s else self.cap_s
+            else:
+                self.measured(rtt_s)
         self.tries = 0
         self.restarted = False
         self.progress_at = now
@@ -112,11 +129,24 @@ class Transfer(Session):
             return None
         # A new window begins behind the acknowledged block, also in the middle of the old one (RFC 7440 §4).
         before = self.sent
-        self.sent = min(acked + self.windowsize, self.last)
+        sent = acked + self.windowsize
+        if sent > self.last:
+            sent = self.last
+        self.sent = sent
         self.since_at = now
         if step == outstanding:
             self.timing = True
-            return self.outstanding()
+            return Blocks(
+                self.peer,
+                self.content,
+                self.blksize,
+                acked + 1,
+                sent - acked,
+                self.source,
+                self.port,
+                self.interface,
+                self.id,
+            )
         self.timing = False
         if acked == self.again_to:
             return self._blocks(before) if self.sent > before else None
