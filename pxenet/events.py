@@ -127,6 +127,18 @@ KINDS: dict[str, Kind] = {
         "download the image or tree again, and compare its checksum with the one that its distribution publishes",
         again_s=600,
     ),
+    "cache.damaged": Kind(
+        Level.ERROR,
+        "what came for the cache was not what was promised: {why}",
+        "it was thrown away, and is fetched again when it is asked for; a mirror with which that goes on is being changed, or is "
+        "not to be trusted",
+    ),
+    "cache.failed": Kind(
+        Level.ERROR,
+        "could not be fetched for the cache: {why}",
+        "what the cache has is served all the same; look whether the URL can be reached from this machine",
+        again_s=600,
+    ),
     "content.unavailable": Kind(
         Level.ERROR,
         "could not be given {path}: {why}",

@@ -305,6 +305,44 @@ class Standing(Protocol):
         ...
 
 
+class Arriving:
+    """How much of a content is here while the rest still comes, and who waits for it. No clock and no thread, as for ``Later``."""
+
+    __slots__ = ("_waiting", "available", "fault", "over")
+
+    def __init__(self) -> None:
+        self.available = 0
+        """Bytes from the beginning that may be read."""
+        self.over = False
+        """No more will come."""
+        self.fault = ""
+        """Why the rest will not come, when it is over too early."""
+        self._waiting: list[Callable[[], None]] = []
+
+    def advance(self, available: int) -> None:
+        """So much is here now."""
+        if available > self.available:
+            self.available = available
+            self._wake()
+
+    def finish(self, fault: str = "") -> None:
+        """All of it is here, or the rest will never be."""
+        self.over, self.fault = True, fault
+        self._wake()
+
+    def then(self, told: Callable[[], None]) -> None:
+        """Call this once, when more is here or none will come."""
+        if self.over:
+            told()
+        else:
+            self._waiting.append(told)
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            told()
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """Something that can be served, over TFTP or HTTP alike.
@@ -329,6 +367,8 @@ class Content:
     """Meant for one machine: never to be kept by a cache."""
     standing: Standing | None = field(default=None, compare=False)
     """As long as it holds, this content answers for its name, for all who ask. None: it was made for one asker, or nobody can tell."""
+    arriving: Arriving | None = field(default=None, compare=False)
+    """Only the beginning is here yet: how much, and whether the rest still comes. It has one segment then. None: all of it is here."""
 
 
 class Missing(enum.Enum):
@@ -364,6 +404,11 @@ class Later:
         self._answer: Content | Absent | None = None
         self._resolved = False
         self._waiting: list[Callable[[Content | Absent | None], None]] = []
+
+    @property
+    def resolved(self) -> bool:
+        """The answer is there."""
+        return self._resolved
 
     def resolve(self, answer: Content | Absent | None) -> None:
         """The answer is there."""

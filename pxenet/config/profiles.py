@@ -15,10 +15,11 @@ from urllib.parse import quote
 from pxenet.config.paths import absolute, unreadable
 from pxenet.config.schema import ProfileKeys
 from pxenet.config.settings import ProfileTree
-from pxenet.config.sources import Place, Report, place_of
-from pxenet.content.media.detect import detect
+from pxenet.config.sources import Place, Report, looked_at, place_of
 from pxenet.content.media.found import Found
+from pxenet.content.media.views import UrlView
 from pxenet.model import Installer, Platform, Profile, Repository
+from pxenet.net.look import LookError
 
 BUILT_IN_ANSWERS = ("kickstart",)
 """Names of answer files that come with pxenet; those of ``answer.templates``, which would bring the template engine along."""
@@ -28,13 +29,14 @@ OUTSIDE = "boot-files"
 
 
 class ProfileReader:
-    """Reads one profile; problems and notes go to the functions given."""
+    """Reads one profile; problems and notes go to the functions given. ``cache``: where files of URLs are kept, if they are."""
 
-    def __init__(self, keys: ProfileKeys, base: Path, report: Report, note: Report) -> None:
+    def __init__(self, keys: ProfileKeys, base: Path, report: Report, note: Report, cache: Path | None = None) -> None:
         self._keys = keys
         self._base = base
         self._report = report
         self._note = note
+        self._cache = cache
         self._prefix = f"profile/{keys.name}"
 
     def read(self) -> tuple[Profile, ProfileTree]:
@@ -55,7 +57,7 @@ class ProfileReader:
     def _of(self, key: str, source: str | None, prefix: str) -> tuple[Profile, ProfileTree]:
         """The profile by one of its sources."""
         keys = self._keys
-        place = None if source is None else place_of(source, key, prefix, self._base, self._report)
+        place = None if source is None else place_of(source, key, prefix, self._base, self._report, self._cache)
         files = BootFiles(place, prefix, self._base, self._report)
         found = self._found(key, place) if keys.kernel is None or place is not None else None
         kernel = ""
@@ -81,6 +83,8 @@ class ProfileReader:
         tree = ProfileTree(prefix=prefix) if place is None else place.tree
         if place is not None and found is not None:
             profile = _told(profile, place, found, files)
+            if tree.source_upstream:
+                tree = replace(tree, checksums=MappingProxyType(dict(found.checksums)))
         return profile, replace(tree, files=MappingProxyType(files.outside))
 
     def _found(self, key: str, place: Place | None) -> Found | None:
@@ -96,11 +100,17 @@ class ProfileReader:
             if wanted:
                 self._report(
                     "kernel",
-                    "is missing: the source is an URL, and boot files must be here",
+                    "is missing: the source is an URL that only installers read, and boot files must be here",
                     f"download e.g. {place.text}/images/pxeboot/vmlinuz and initrd.img, and name them in kernel and initrd",
                 )
             return None
-        found = detect(place.view)
+        if isinstance(place.view, UrlView) and not wanted:
+            return None  # nothing needs to be asked for
+        try:
+            found = looked_at(place, self._cache)
+        except LookError as error:
+            self._report(key, f"{place.text} {error}", "name an URL that can be reached, or kernel and initrd yourself")
+            return None
         if wanted and (found is None or found.kernel is None):
             self._no_kernel(key, place, found)
         if found is not None and found.outside:
@@ -155,7 +165,7 @@ class BootFiles:
             if directory is not None and (directory / below).exists():
                 self._must_read(key, directory / below)
                 return self._below(directory, below)
-            if directory is None and self._place.view is not None and self._place.view.exists(below):
+            if directory is None and self._has(below, key):
                 return f"{self._prefix}/{below}"
         path = absolute(text, self._base)
         if directory is not None and path.is_relative_to(directory):
@@ -165,6 +175,13 @@ class BootFiles:
         hint = f"{text} is not in {self._place.text}, and " if inside and self._place is not None else ""
         self._must_read(key, path, hint)
         return self.add(path)
+
+    def _has(self, below: str, key: str) -> bool:
+        """The source has this file. Of an URL nobody asks: what is not here is taken to be there."""
+        assert self._place is not None
+        if isinstance(self._place.view, UrlView):
+            return not key.startswith(("kernel", "initrd")) or unreadable(absolute(below, self._base)) is not None
+        return self._place.view is not None and self._place.view.exists(below)
 
     def add(self, path: Path) -> str:
         """A file elsewhere: it gets a name of its own in the profile's part of the tree."""

@@ -69,8 +69,9 @@ def _server(draft: Draft, base: Path) -> Server:
         keys.user,
         state,
         root,
-        keys.workers,
+        workers=keys.workers,
         failure_captures=keys.failure_captures,
+        cache_gib=keys.cache_gib,
     )
 
 
@@ -132,9 +133,11 @@ def _boot(draft: Draft) -> Boot:
 
 def _profiles(draft: Draft, base: Path) -> tuple[tuple[Profile, ...], dict[str, ProfileTree]]:
     profiles, trees = [], {}
+    state = default_state() if draft.server.state is None else absolute(draft.server.state, base)
+    cache = state / "cache" if draft.server.cache_gib else None
     for entry in draft.profiles:
         report, note = (partial(_tell, tell, entry.key) for tell in (draft.report, draft.note))
-        profile, tree = ProfileReader(entry.keys, base, report, note).read()
+        profile, tree = ProfileReader(entry.keys, base, report, note, cache).read()
         profiles.append(profile)
         trees[profile.name] = tree
     return tuple(profiles), trees

@@ -111,6 +111,12 @@ class ServerKeys(Section):
         description="When a boot fails, what was on the wire goes to a file in state/failures: so many of them. 0: nothing is kept.",
         examples=[20],
     )
+    cache_gib: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=50,
+        description="GiB that files of profiles with an URL as source may take in state/cache. "
+        "0: nothing is kept, machines are told the URL itself.",
+        examples=[50],
+    )
     workers: Workers = Field(default=1, description="Processes that serve file contents; for now there is one.")
 
 

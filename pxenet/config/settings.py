@@ -35,6 +35,8 @@ class Server:
     """Directory of the store."""
     root: Path | None = None
     """Directory served as it is."""
+    cache_gib: int = 50
+    """What files of URLs may take on disk, in GiB; 0: clients fetch from there themselves."""
     workers: int = 1
     """Processes that serve file contents."""
     failure_captures: int = 20
@@ -112,6 +114,8 @@ class ProfileTree:
     """An ISO image, whose files are served under ``prefix``."""
     source_upstream: str = ""
     """An URL, whose files are served under ``prefix`` through the cache."""
+    checksums: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Path below the URL → ``algorithm:hex``, as its description tells."""
     prefix: str = ""
     """``profile/<name>``, and the platform's name behind it when there are several."""
     by_platform: Mapping[Platform, ProfileTree] = field(default_factory=lambda: MappingProxyType({}))

@@ -5,6 +5,8 @@ Touches the file system. Knows which words an installer takes for an URL; what i
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +16,10 @@ from pxenet.config.paths import absolute, unreadable
 from pxenet.config.settings import ProfileTree
 from pxenet.content.iso_image import IsoError
 from pxenet.content.iso_index import Browser
-from pxenet.content.media.found import View
-from pxenet.content.media.views import DirectoryView, IsoView
+from pxenet.content.media.detect import detect
+from pxenet.content.media.found import Found, View
+from pxenet.content.media.views import DirectoryView, IsoView, UrlView
+from pxenet.net.look import Look, LookError
 
 Report = Callable[[str, str, str], None]
 """Takes (key in the profile, what is wrong, what would be right)."""
@@ -40,8 +44,13 @@ class Place:
     """None when nobody can look into it from here."""
 
 
-def place_of(text: str, key: str, prefix: str, base: Path, report: Report) -> Place | None:
+def place_of(text: str, key: str, prefix: str, base: Path, report: Report, cache: Path | None = None) -> Place | None:
     """The place that a source names; None when it cannot be used, which is then reported."""
+    if text.startswith(("http://", "https://")) and cache is not None:
+        url = text.rstrip("/")
+        look = Look(url)
+        tree = ProfileTree(prefix=prefix, source_upstream=url)
+        return Place(url, tree, f"{{server}}/{prefix}", UrlView(look.fetch, look.ask))
     if text.startswith(URL_SCHEMES):
         return Place(text.rstrip("/"), ProfileTree(prefix=prefix), text.rstrip("/"))
     if "://" in text:
@@ -87,3 +96,37 @@ def open_image(path: Path) -> Browser:
     except BaseException:
         os.close(fd)
         raise
+
+
+def looked_at(place: Place, cache: Path | None) -> Found | None:
+    """What is in a place. Of an URL that cannot be reached now: what was there when it was looked at last. Raises LookError."""
+    assert place.view is not None
+    if not isinstance(place.view, UrlView) or cache is None:
+        return detect(place.view)
+    path = cache.parent / "trees" / f"{hashlib.blake2b(place.text.encode(), digest_size=16).hexdigest()}.json"
+    try:
+        found = detect(place.view)
+    except LookError:
+        remembered = _remembered(path)
+        if remembered is None:
+            raise
+        return detect(remembered)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps({"texts": place.view.texts, "known": place.view.known}))
+        temporary.replace(path)
+    except OSError:
+        pass  # it is looked at again next time
+    return found
+
+
+def _remembered(path: Path) -> UrlView | None:
+    view = UrlView(lambda _path: None, lambda _path: False)
+    try:
+        raw = json.loads(path.read_text())
+        view.texts.update((str(key), None if text is None else str(text)) for key, text in raw["texts"].items())
+        view.known.update((str(key), bool(value)) for key, value in raw["known"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return view

@@ -10,7 +10,7 @@ import os
 from dataclasses import replace
 
 from pxenet.content.tree import bytes_content
-from pxenet.model import Absent, Content, Missing
+from pxenet.model import Absent, Arriving, Content, Later, Missing
 
 NETASCII_LIMIT_BYTES = 4 << 20
 """Netascii is converted in memory, because its size must be known for tsize; it is for text files, kernels are asked as octet."""
@@ -62,3 +62,19 @@ def netascii(content: Content, limit_bytes: int = NETASCII_LIMIT_BYTES) -> Conte
         return too_large
     converted = bytes_content(content.name, data)
     return replace(content, segments=converted.segments, size=converted.size, etag=converted.etag)
+
+
+def whole(content: Content, arriving: Arriving) -> Later:
+    """The same content, once all of it is here."""
+    later = Later()
+
+    def look() -> None:
+        if not arriving.over:
+            arriving.then(look)
+        elif arriving.fault:
+            later.resolve(Absent(Missing.UNAVAILABLE, arriving.fault))
+        else:
+            later.resolve(replace(content, arriving=None))
+
+    look()
+    return later

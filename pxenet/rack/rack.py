@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import overload
 from urllib.parse import parse_qs
 
 from pxenet.answer import context
@@ -16,10 +18,11 @@ from pxenet.content.files import Files
 from pxenet.content.iso import Iso, IsoImage
 from pxenet.content.lately import Lately
 from pxenet.content.loaders import Loaders
-from pxenet.content.plain import netascii
+from pxenet.content.plain import netascii, whole
 from pxenet.content.rendered import Rendered
 from pxenet.content.tree import Source, Tree
 from pxenet.content.uploads import save
+from pxenet.content.upstream import Cache, Upstream, shelf_of
 from pxenet.engine.access import Access
 from pxenet.engine.dhcp import DhcpServer
 from pxenet.engine.http import Reply, Request
@@ -81,6 +84,19 @@ class Report:
 
     reply: Reply
     changes: tuple[InstallRecord, ...] = ()
+
+
+@overload
+def _for_tftp(want: Want, answer: Content | Absent) -> Content | Absent | Later: ...
+@overload
+def _for_tftp(want: Want, answer: Content | Absent | None) -> Content | Absent | Later | None: ...
+def _for_tftp(want: Want, answer: Content | Absent | None) -> Content | Absent | Later | None:
+    """A content as a TFTP client can take it: whole, for its clients do not wait for single blocks, and in the mode asked for."""
+    if not isinstance(answer, Content):
+        return answer
+    if answer.arriving is not None:
+        return whole(answer, answer.arriving).map(partial(_for_tftp, want))
+    return netascii(answer) if want.netascii else answer
 
 
 class Rack:
@@ -149,6 +165,8 @@ class Rack:
         self.images: dict[Path, IsoImage] = {}
         """The images that profiles are served from. A server has them read by threads."""
         self._image_cache = image_cache
+        self.cache = Cache(shelf_of(settings.server.state / "cache", settings.server.cache_gib << 30))
+        """The files of profiles whose source is an URL. A server fetches them."""
         self.tree = Tree(self._sources(), settings.tftp.ignore_case)
         self._standing: Lately[str, Content] = Lately(_STANDING)
         self._recorder: Recorder | None = None
@@ -208,11 +226,7 @@ class Rack:
     def find(self, want: Want) -> Content | Absent | Later:
         """What a TFTP client asks for."""
         found = self._stands(want.path) or self._look_up(want.path, self.asker(peer_address(want.peer), want.local))
-        if not want.netascii:
-            return found
-        if isinstance(found, Later):
-            return found.map(lambda answer: netascii(answer) if isinstance(answer, Content) else answer)
-        return netascii(found) if isinstance(found, Content) else found
+        return found.map(partial(_for_tftp, want)) if isinstance(found, Later) else _for_tftp(want, found)
 
     def fetch(self, request: Request, address: int) -> Content | Absent | Later:
         """What an HTTP client asks for; directories are listed."""
@@ -360,6 +374,16 @@ class Rack:
             if image is None:
                 image = self.images[part.source_iso] = IsoImage(part.source_iso, self._image_cache)
             yield Iso(image, part.prefix, role=Role.SOURCE, profile=profile.name, roles=roles)
+        if part.source_upstream:
+            yield Upstream(
+                self.cache,
+                part.source_upstream,
+                part.prefix,
+                role=Role.SOURCE,
+                profile=profile.name,
+                roles=roles,
+                checksums=part.checksums,
+            )
 
     def _mac_of(self, change: Change) -> bytes:
         if not isinstance(change, InstallRecord):

@@ -37,6 +37,7 @@ from pxenet.server.control import SOCKET, Control, listening
 from pxenet.server.datagrams import Shell
 from pxenet.server.events import EventLog, Stream, lost_line
 from pxenet.server.failures import Failures
+from pxenet.server.fetching import Fetching
 from pxenet.server.http import HttpServer, Tls
 from pxenet.server.indexing import Indexing
 from pxenet.server.lines import Lines
@@ -192,6 +193,7 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
                 failures = Failures(parts.settings.server.state, recorder.remembered, rack.tell, keep=keep)
                 log.watchers.add(failures.watch)
                 shells.start_soon(failures.run)
+            shells.start_soon(Fetching(rack.cache, time.time, rack.tell).run)
             shells.start_soon(Indexing(rack.images.values(), parts.settings.server.state / "images", log.say).run)
             if parts.control is not None:
                 answers = Answers(_desk(parts, committer, recorder, dhcp, tftp, http))

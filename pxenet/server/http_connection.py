@@ -15,7 +15,8 @@ import trio
 from pxenet.engine.http import CONTINUE, Reply, Request, Response, message, respond
 from pxenet.engine.http.conditions import serialize_date
 from pxenet.events import Event
-from pxenet.model import Absent, Content, Missing, Region, Role
+from pxenet.model import Absent, Arriving, Content, Missing, Region, Role
+from pxenet.server.arrivals import beyond
 from pxenet.server.http_lane import Lane, Seat, Unfinished
 from pxenet.server.http_request import (
     BadRequestError,
@@ -366,7 +367,7 @@ class Connection:
         if isinstance(self.wire, TcpWire):
             self.wire.ends.secret = content.role is Role.ANSWER
         try:
-            await self._send(response)
+            await self._send(response, content.arriving)
         except FileFaultError as fault:
             # The length is promised already. Closing is the only way left to say that it will not be kept.
             self._front.count.file_faults += 1
@@ -387,14 +388,27 @@ class Connection:
                 raise GoneError
         self.served(content, response, started_at, trio.current_time())
 
-    async def _send(self, response: Response) -> None:
+    async def _send(self, response: Response, arriving: Arriving | None = None) -> None:
         self.wire.begin()
         pieces = _gathered([response.head, *response.body])
         for number, piece in enumerate(pieces, 1):
             if isinstance(piece, bytes):
                 await self.wire.send(piece, more=number < len(pieces))
-            else:
+            elif arriving is None:
                 await self.wire.send_file(piece)
+            else:
+                await self._send_arriving(piece, arriving)
+
+    async def _send_arriving(self, region: Region, arriving: Arriving) -> None:
+        """A part of a file of which only the beginning is here: each piece as it comes."""
+        offset, end = region.offset, region.offset + region.length
+        while offset < end:
+            if arriving.available <= offset:
+                await beyond(arriving, offset)
+                self.wire.begin()  # that nothing was sent meanwhile is not the reader's fault
+            here = min(end, arriving.available)
+            await self.wire.send_file(Region(region.file, offset, here - offset))
+            offset = here
 
 
 def _gathered(pieces: Sequence[bytes | Region]) -> list[bytes | Region]:

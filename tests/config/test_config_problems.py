@@ -264,11 +264,18 @@ FAULTS = [
         "file",
     ),
     (
-        "[[profile]]\nname = 'a'\nsource = 'http://m/alma/9'\n",
+        "[[profile]]\nname = 'a'\nsource = 'ftp://m/alma/9'\n",
         1,
         "profile[1] (a).kernel",
-        "the source is an URL",
-        "http://m/alma/9/images/pxeboot/vmlinuz",
+        "the source is an URL that only installers read",
+        "ftp://m/alma/9/images/pxeboot/vmlinuz",
+    ),
+    (
+        "[[profile]]\nname = 'a'\nsource = 'http://127.0.0.1:1/alma'\n",
+        3,
+        "profile[1] (a).source",
+        "http://127.0.0.1:1/alma cannot be reached",
+        "kernel and initrd yourself",
     ),
     (
         "[[profile]]\nname = 'a'\nsource = 'gopher://m'\nkernel = '/etc/passwd'\n",

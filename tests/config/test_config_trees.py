@@ -90,14 +90,17 @@ def test_a_link_out_of_the_source(tmp_path: Path) -> None:
 
 
 def test_a_source_elsewhere(tmp_path: Path) -> None:
-    """An URL is what the installer is told; the boot files are local."""
+    """Its files come through the cache, and without one the installer is told the URL; a file that is here is meant by its name."""
     make(tmp_path, "vmlinuz")
-    settings = from_text(profile_text(Path("x"), 'kernel = "vmlinuz"').replace("x", "http://m/alma/9/", 1), tmp_path)
-    assert ("http://m/alma/9", "profile/p/boot-files/vmlinuz") == (
-        settings.profiles[0].source_url,
-        settings.profiles[0].kernel,
-    )
-    assert settings.trees["p"].source_dir is None
+    keys = 'kernel = "vmlinuz"\ninitrd = "images/initrd.img"'
+    text = profile_text(Path("x"), keys).replace("x", "http://m/alma/9/", 1)
+    settings = from_text(text, tmp_path)
+    (profile,) = settings.profiles
+    assert ("{server}/profile/p", "profile/p/boot-files/vmlinuz") == (profile.source_url, profile.kernel)
+    assert ("profile/p/images/initrd.img",) == profile.initrd
+    assert ("http://m/alma/9", None) == (settings.trees["p"].source_upstream, settings.trees["p"].source_dir)
+    uncached = from_text("[server]\ncache_gib = 0\n" + text.replace('"images/initrd.img"', '"vmlinuz"'), tmp_path)
+    assert ("http://m/alma/9", "") == (uncached.profiles[0].source_url, uncached.trees["p"].source_upstream)
 
 
 def test_the_built_in_answer_file(tmp_path: Path) -> None:
