@@ -143,7 +143,8 @@ class Cache:
     def _advance(self, fetch: Fetch) -> None:
         assert fetch.kept is not None
         here = fetch.received
-        if fetch.digest:
+        # What describes a repository is whole for others only once it was read here: what they ask for next is checked by it.
+        if fetch.digest or self.describes(fetch.url) is not None:
             here = min(here, max(0, fetch.kept.size - HELD_BACK_BYTES))
         fetch.arriving.advance(here)
 
