@@ -1,240 +1,276 @@
 """A capture taken apart into boots: what each machine said and was told, step by step, in order of time.
 
-Steps are DHCP messages (both ways), TFTP requests and HTTP request heads, each with what a replay needs to say the same again, and
-with what the captured server answered first. A machine is known by its hardware address: chaddr in DHCP, the frame's source
-elsewhere. Captures may be trimmed in the middle of transfers: requests and first answers are what is looked at.
+    read(path) -> Capture              all boots of a file
+    boots(reader) -> Iterator[Boot]    each as soon as it has ended: memory is bounded by those that are open
+    dissect(records) -> Capture        of packets from anywhere
+
+The values are in ``boots``. Here is what hands packets to whom they concern: DHCP to ``machines``, TFTP to ``transfers``, TCP to
+``web``; and most of all to what ``flows`` knows already, which skims DATA, ACKs and the bodies of files without making values of
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from pxenet.capture import frames, pcap
-from pxenet.capture.frames import Packet
+from pxenet.capture import frames
+from pxenet.capture.boots import ArpStep, Boot, Capture, Counts, Damage, DhcpStep, PacketRef
+from pxenet.capture.fingerprints import http_sign, tftp_sign
+from pxenet.capture.flows import ConnectionSide, Flows, StrangerSide, TransferSide, flow_key, may_begin, reverse_key
+from pxenet.capture.fragments import Fragments
+from pxenet.capture.frames import ACK, ETHERNET, RST, SYN, TCP, Arp, Fragment, Packet, TruncatedError
+from pxenet.capture.machines import Machines, OpenBoot
+from pxenet.capture.reading import CaptureReader, Record, open_capture
+from pxenet.capture.transfers import OpenTransfer
+from pxenet.capture.web import Connection, OpenRequest
 from pxenet.wire import dhcp, tftp
 from pxenet.wire.reader import WireError
 
+MAX_DAMAGE = 1000
+"""So many damaged packets are named; all are counted."""
+MAX_WAITING = 65536
+"""TFTP requests without an answer that are remembered."""
+
+Progress = Callable[[int, int | None], None]
+"""How many bytes of the file have been read, and of how many; None for a pipe."""
+
 _DHCP_PORTS = frozenset({67, 68, 4011})
 _TFTP_PORT = 69
-_METHODS = tuple(
-    f"{name} ".encode() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "CONNECT")
-)
-_HEAD_END = b"\r\n\r\n"
-_MAX_HEAD_BYTES = 65536
+_PROGRESS_PACKETS = 1 << 15
 
 
-@dataclass(frozen=True, slots=True)
-class DhcpStep:
-    """One DHCP message, from the machine (``message.op`` 1) or to it (2)."""
-
-    at: float
-    """Seconds since the epoch, as in the capture file."""
-    packet: Packet
-    message: dhcp.Message
+def read(path: Path, progress: Progress | None = None) -> Capture:
+    """The boots in a pcap or pcapng file, packed by gzip or not; ``-`` is standard input. CaptureError, OSError: ``open_capture``."""
+    with open_capture(path) as reader:
+        work = Dissection(reader)
+        found = sorted(work.boots(progress), key=lambda boot: boot.steps[0].ref.number)
+        return Capture(work.began_at_ns or 0, tuple(found), tuple(work.damage), work.counts())
 
 
-@dataclass(frozen=True, slots=True)
-class TftpStep:
-    """One RRQ or WRQ, and how it began and ended."""
-
-    at: float
-    packet: Packet
-    request: tftp.Request
-    answer: tftp.Packet | None = None
-    """The first packet that came back: OACK, ERROR or the first DATA; None: nothing did."""
-    abort: tftp.Error | None = None
-    """The client ended it by itself (EDK2 asks the size in this way)."""
+def boots(reader: CaptureReader, progress: Progress | None = None) -> Iterator[Boot]:
+    """Each boot when it has ended: another power-on, long silence, or the end of the capture."""
+    return Dissection(reader).boots(progress)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpStep:
-    """One HTTP request head, and the status line of its response."""
-
-    at: float
-    packet: Packet
-    """The segment in which the head ended."""
-    head: bytes
-    """Request line and headers, with the empty line behind them."""
-    status: bytes = b""
-    """``HTTP/1.1 200 OK``; empty when no response was captured."""
-
-    @property
-    def request_line(self) -> str:
-        """``GET /ks.cfg HTTP/1.1``."""
-        return self.head.partition(b"\r\n")[0].decode("latin-1")
+def dissect(records: Iterable[Record]) -> Capture:
+    """The boots in a row of packets."""
+    work = Dissection(records)
+    found = sorted(work.boots(), key=lambda boot: boot.steps[0].ref.number)
+    return Capture(work.began_at_ns or 0, tuple(found), tuple(work.damage), work.counts())
 
 
-Step = DhcpStep | TftpStep | HttpStep
+class Dissection:
+    """One capture on its way. ``skimming`` False: every packet goes the plain way (to compare both)."""
 
+    def __init__(self, records: Iterable[Record], *, skimming: bool = True) -> None:
+        self.began_at_ns: int | None = None
+        """Time of the first packet."""
+        self.damage: list[Damage] = []
+        self._records = records
+        self._reader = records if isinstance(records, CaptureReader) else None
+        self._skimming = skimming
+        self._machines = Machines()
+        self._flows = Flows()
+        self._fragments = Fragments()
+        self._waiting: dict[bytes, tuple[OpenBoot, OpenTransfer, bytes]] = {}  # client's address and port → … request
+        self._packets = self._bytes = self._other = self._malformed = self._truncated = 0
 
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """All that one machine did in a capture."""
+    def boots(self, progress: Progress | None = None) -> Iterator[Boot]:
+        """Runs through the packets; boots come when they have ended."""
+        skims = self._flows.skims if self._skimming else {}
+        closed = self._machines.closed
+        number = recorded = 0
+        for record in self._records:
+            at_ns, _, link, buffer, start, end, wire = record
+            number += 1
+            recorded += end - start
+            if link == ETHERNET:
+                skim = skims.get(buffer[start + 26 : start + 38])
+                if skim is not None and skim(buffer, start, end, wire, at_ns, number):
+                    continue
+            self._packets, self._bytes = number, recorded
+            self._plain(number, record)
+            if closed:
+                yield from self._ended()
+            if progress and self._reader and not number % _PROGRESS_PACKETS:
+                progress(self._reader.read_bytes, self._reader.total_bytes)
+        self._packets, self._bytes = number, recorded
+        self._fragments.finish()
+        self._machines.finish()
+        yield from self._ended()
+        if self._reader is not None:
+            if self._reader.damage is not None:
+                self.damage.append(self._reader.damage)
+            if progress:
+                progress(self._reader.read_bytes, self._reader.total_bytes)
 
-    hardware: bytes
-    steps: tuple[Step, ...]
+    def counts(self) -> Counts:
+        """What was read so far."""
+        return Counts(
+            self._packets, self._bytes, self._malformed, self._truncated, self._other,
+            self._fragments.dropped, self._machines.closed_early,
+        )  # fmt: skip
 
-    @property
-    def dhcp(self) -> tuple[DhcpStep, ...]:
-        """Its DHCP messages, both ways."""
-        return tuple(step for step in self.steps if isinstance(step, DhcpStep))
+    def _ended(self) -> Iterator[Boot]:
+        closed = self._machines.closed
+        while closed:
+            boot = closed.pop(0)
+            for connection in self._flows.drop(boot):
+                connection.finish()
+            boot.closed = True
+            if boot.steps:
+                yield boot.freeze()
 
-    @property
-    def tftp(self) -> tuple[TftpStep, ...]:
-        """Its TFTP requests."""
-        return tuple(step for step in self.steps if isinstance(step, TftpStep))
+    # -- packets ------------------------------------------------------------------------------------------------------------
 
-    @property
-    def http(self) -> tuple[HttpStep, ...]:
-        """Its HTTP requests."""
-        return tuple(step for step in self.steps if isinstance(step, HttpStep))
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A packet that could not be understood."""
-
-    at: float
-    frame: int
-    """Its number in the capture, from 1."""
-    error: WireError
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """What a capture shows."""
-
-    began_at: float
-    """Time of the first frame; 0 when there is none."""
-    boots: tuple[Boot, ...]
-    """By machine, in order of their first step."""
-    damage: tuple[Damage, ...] = ()
-
-
-def read(path: Path) -> Capture:
-    """The boots in a pcap or pcapng file. CaptureError, OSError: see ``pcap.read``."""
-    return dissect(pcap.read(path))
-
-
-def dissect(packets: Iterable[tuple[float, bytes]]) -> Capture:
-    """The boots in a row of (time, Ethernet frame)."""
-    work = _Dissection()
-    damage: list[Damage] = []
-    began_at: float | None = None
-    for number, (at, frame) in enumerate(packets, 1):
-        began_at = at if began_at is None else began_at
+    def _plain(self, number: int, record: Record) -> None:
+        at_ns, interface, link, buffer, start, end, wire = record
+        if self.began_at_ns is None:
+            self.began_at_ns = at_ns
+        self._machines.sweep(at_ns)
         try:
-            packet = frames.parse(frame)
-            if packet is not None:
-                work.take(at, packet)
+            found = frames.decode(buffer[start:end], link, wire)
+            if isinstance(found, Fragment):
+                found = self._fragments.take(found, at_ns)
+            taken = found is not None and self._take(PacketRef(number, at_ns, interface), found)
         except WireError as error:
-            damage.append(Damage(at, number, error))
-    boots = tuple(Boot(hardware, tuple(steps)) for hardware, steps in work.steps.items())
-    return Capture(began_at or 0.0, boots, tuple(damage))
-
-
-_Flow = tuple[int, int, int, int]
-"""Source, source port, destination, destination port."""
-
-
-@dataclass(slots=True)
-class _Http:
-    """One direction of a TCP connection, as far as it carries request heads."""
-
-    buffer: bytes = b""
-    expected: int = 0
-    """Sequence number of the byte after the buffer."""
-
-
-def _may_be_head(data: bytes) -> bool:
-    """These bytes begin with an HTTP method, or are the beginning of one."""
-    return data.startswith(_METHODS) or (data != b"" and any(method.startswith(data) for method in _METHODS))
-
-
-@dataclass(slots=True)
-class _Dissection:
-    """What is remembered between packets. Steps are frozen: what is learnt later replaces them in their list."""
-
-    steps: dict[bytes, list[Step]] = field(default_factory=dict)
-    _transfers: dict[tuple[int, int], tuple[list[Step], int]] = field(default_factory=dict)
-    """The latest request of each TFTP client address and port: its list, its place there."""
-    _http: dict[_Flow, _Http] = field(default_factory=dict)
-    _waiting: dict[_Flow, list[tuple[list[Step], int]]] = field(default_factory=dict)
-    """HTTP requests without a response, by the flow that the response comes in."""
-
-    def take(self, at: float, packet: Packet) -> None:
-        if packet.protocol == frames.TCP:
-            self._take_tcp(at, packet)
-        elif packet.version == 4 and {packet.source_port, packet.destination_port} & _DHCP_PORTS:
-            message = dhcp.parse(packet.payload)
-            self._add(message.hardware or packet.source_hardware, DhcpStep(at, packet, message))
-        elif packet.destination_port == _TFTP_PORT:
-            request = tftp.parse(packet.payload)
-            if isinstance(request, tftp.Request):
-                transfer = self._add(packet.source_hardware, TftpStep(at, packet, request))
-                self._transfers[packet.source, packet.source_port] = transfer
-        else:
-            self._take_transfer(packet)
-
-    def _add(self, hardware: bytes, step: Step) -> tuple[list[Step], int]:
-        steps = self.steps.setdefault(hardware, [])
-        steps.append(step)
-        return steps, len(steps) - 1
-
-    def _take_transfer(self, packet: Packet) -> None:
-        """The first answer to a TFTP request; the client's ERROR, if it sends one."""
-        if (packet.destination, packet.destination_port) in self._transfers:
-            steps, place = self._transfers[packet.destination, packet.destination_port]
-            step = steps[place]
-            if isinstance(step, TftpStep) and step.answer is None:
-                steps[place] = replace(step, answer=tftp.parse(packet.payload))
-        elif (packet.source, packet.source_port) in self._transfers:
-            steps, place = self._transfers[packet.source, packet.source_port]
-            step, said = steps[place], tftp.parse(packet.payload)
-            if isinstance(step, TftpStep) and isinstance(said, tftp.Error):
-                steps[place] = replace(step, abort=said)
-
-    def _take_tcp(self, at: float, packet: Packet) -> None:
-        if not packet.payload:
+            cut = isinstance(error, TruncatedError)
+            self._truncated += cut
+            self._malformed += not cut
+            if len(self.damage) < MAX_DAMAGE:
+                offset = self._reader.offset(start) if self._reader is not None else 0
+                self.damage.append(Damage(number, at_ns, offset, str(error), cut))
             return
-        flow = (packet.source, packet.source_port, packet.destination, packet.destination_port)
-        if packet.payload.startswith(b"HTTP/1."):
-            self._take_response(flow, packet)
-        if flow not in self._http and not _may_be_head(packet.payload):
-            return
-        stream = self._http.setdefault(flow, _Http(expected=packet.sequence))
-        ahead = (stream.expected - packet.sequence) & 0xFFFFFFFF
-        new = packet.payload[ahead:] if ahead < 1 << 31 else packet.payload
-        if (
-            ahead >= 1 << 31 or not stream.buffer
-        ):  # bytes are missing (the capture is trimmed), or a request begins here
-            stream.buffer = b""
-        if not new:
-            return  # sent before
-        stream.buffer += new
-        stream.expected = (packet.sequence + len(packet.payload)) & 0xFFFFFFFF
-        self._take_heads(at, packet, flow, stream)
+        self._other += not taken
 
-    def _take_heads(self, at: float, packet: Packet, flow: _Flow, stream: _Http) -> None:
-        """Each complete head in the buffer becomes a step. What follows a head and is none itself is a body, and dropped."""
-        while _may_be_head(stream.buffer):
-            end = stream.buffer.find(_HEAD_END)
-            if end < 0:
-                if len(stream.buffer) > _MAX_HEAD_BYTES:
-                    stream.buffer = b""
-                return
-            head = stream.buffer[: end + len(_HEAD_END)]
-            stream.buffer = stream.buffer[len(head) :]
-            step = self._add(packet.source_hardware, HttpStep(at, packet, head))
-            self._waiting.setdefault((*flow[2:], *flow[:2]), []).append(step)
-        stream.buffer = b""
+    def _take(self, ref: PacketRef, found: Packet | Arp) -> bool:
+        """False: it is no part of a boot."""
+        if isinstance(found, Arp):
+            return self._machines.arp(_arp_step(ref, found))
+        if found.protocol == TCP:
+            return self._tcp(ref, found)
+        side = self._flows.sides.get(flow_key(found))
+        if found.destination_port == _TFTP_PORT and (side is None or found.payload[:2] in (b"\0\1", b"\0\2")):
+            return self._request(ref, found)
+        if isinstance(side, TransferSide):
+            return _transfer_packet(ref, found, side)
+        client = _end(found.version, found.destination, found.destination_port)
+        if client in self._waiting:
+            return self._answer(ref, found, client)
+        if found.version == 4 and {found.source_port, found.destination_port} & _DHCP_PORTS:
+            if found.cut_bytes:
+                raise TruncatedError(len(found.payload), "DHCP", f"the recorder left out {found.cut_bytes} bytes of it")
+            self._machines.dhcp(DhcpStep(ref, found, dhcp.parse(found.payload)))
+            return True
+        return False
 
-    def _take_response(self, flow: _Flow, packet: Packet) -> None:
-        waiting = self._waiting.get(flow)
-        if waiting:
-            steps, place = waiting.pop(0)
-            step = steps[place]
-            if isinstance(step, HttpStep):
-                steps[place] = replace(step, status=packet.payload.partition(b"\r\n")[0])
+    # -- TFTP ---------------------------------------------------------------------------------------------------------------
+
+    def _request(self, ref: PacketRef, packet: Packet) -> bool:
+        said = tftp.parse(packet.payload)
+        if not isinstance(said, tftp.Request):
+            return False
+        client = _end(packet.version, packet.source, packet.source_port)
+        before = self._waiting.get(client)
+        if before is not None:
+            boot, transfer, server = before
+            if not (transfer.begun or boot.closed) and transfer.packet.payload == packet.payload:
+                transfer.again(ref)
+                return True
+            if server:
+                self._flows.drop_keys(boot, (server, reverse_key(server)))
+            del self._waiting[client]
+        boot = self._machines.who(packet, ref.at_ns)
+        transfer = OpenTransfer(ref, packet, said)
+        boot.add(transfer)
+        boot.loaded = said.filename
+        sign = tftp_sign(said)
+        if sign:
+            boot.sign(sign, ref.number)
+        self._waiting[client] = (boot, transfer, b"")
+        if len(self._waiting) > MAX_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        return True
+
+    def _answer(self, ref: PacketRef, packet: Packet, client: bytes) -> bool:
+        """The first packet to a client that asked."""
+        boot, transfer, _ = self._waiting[client]
+        if transfer.agreed or boot.closed:
+            return False  # from another port than the one that answered first
+        said = tftp.parse(packet.payload)
+        transfer.begin(ref, said, packet.source_port)
+        key = flow_key(packet)
+        self._waiting[client] = (boot, transfer, key)
+        answers, asks = TransferSide(boot, transfer, False), TransferSide(boot, transfer, True)
+        self._flows.put(key, answers, boot)
+        self._flows.put(reverse_key(key), asks, boot)
+        return _transfer_packet(ref, packet, answers) if isinstance(said, tftp.Data | tftp.Ack) else True
+
+    # -- TCP ----------------------------------------------------------------------------------------------------------------
+
+    def _tcp(self, ref: PacketRef, packet: Packet) -> bool:
+        key = flow_key(packet)
+        side = self._flows.sides.get(key)
+        begins = packet.flags & (SYN | ACK | RST) == SYN
+        if isinstance(side, ConnectionSide) and not (begins and side.boot is not None):
+            side.connection.take(ref, packet, side.from_client)
+            return side.boot is not None
+        if isinstance(side, ConnectionSide):  # a port used again
+            side.connection.finish()
+        elif not begins and not may_begin(packet.payload):
+            if side is None:
+                self._flows.put(key, StrangerSide(), None)
+            return False
+        connection = self._connection(key)
+        connection.take(ref, packet, True)
+        return True
+
+    def _connection(self, key: bytes) -> Connection:
+        """A new one, whose client's packets have this key."""
+
+        def began(request: OpenRequest) -> None:
+            boot = asks.boot or self._machines.who(request.packet, request.ref.at_ns)
+            if asks.boot is None:
+                asks.boot = answers.boot = boot
+                self._flows.put(key, asks, boot)
+                self._flows.put(reverse_key(key), answers, boot)
+            boot.add(request)
+            boot.loaded = request.target
+            sign = http_sign(request.head)
+            if sign:
+                boot.sign(sign, request.ref.number)
+
+        connection = Connection(began)
+        asks, answers = ConnectionSide(connection, True), ConnectionSide(connection, False)
+        self._flows.put(key, asks, None)
+        self._flows.put(reverse_key(key), answers, None)
+        return connection
+
+
+def _transfer_packet(ref: PacketRef, packet: Packet, side: TransferSide) -> bool:
+    said, transfer = tftp.parse(packet.payload), side.transfer
+    if isinstance(said, tftp.Data):
+        if side.from_client is transfer.reading:
+            return False
+        size = len(said.payload) + packet.cut_bytes
+        transfer.data(ref.number, ref.at_ns, said.block, size, None if packet.cut_bytes else said.payload)
+    elif isinstance(said, tftp.Ack):
+        if side.from_client is not transfer.reading:
+            return False
+        transfer.ack(ref.number, ref.at_ns, said.block)
+    else:
+        transfer.other(ref, said, side.from_client)
+    return True
+
+
+def _end(version: int, address: int, port: int) -> bytes:
+    return address.to_bytes(4 if version == 4 else 16, "big") + port.to_bytes(2, "big")
+
+
+def _arp_step(ref: PacketRef, found: Arp) -> ArpStep:
+    packet = Packet(
+        found.sender, 0, found.target, 0, b"", 0, 4,
+        found.sender_hardware, found.destination_hardware if found.request else found.target_hardware,
+    )  # fmt: skip
+    return ArpStep(ref, packet, found.request)

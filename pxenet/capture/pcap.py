@@ -1,6 +1,6 @@
-"""Capture files: read pcap and pcapng, write pcap. The one place that knows dpkt.
+"""Capture files by dpkt: the plain path that ``reading`` must equal where dpkt can read, and a writer. The one place that knows dpkt.
 
-Only Ethernet captures are understood: what other link types carry in front of a packet is not known here.
+Only Ethernet captures with times of one resolution are understood.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import BinaryIO
 
 import dpkt
 
+from pxenet.capture.reading import CaptureError
+
 _SNAPLEN = 262144
-
-
-class CaptureError(Exception):
-    """A file that cannot be read as a capture. The message names it and says what would be right."""
 
 
 def read(path: Path) -> Iterator[tuple[float, bytes]]:

@@ -19,7 +19,7 @@ from pxenet.wire.text import parse_mac
 
 def replay(
     captures: Annotated[
-        list[Path], typer.Argument(metavar="CAPTURE...", help="Captures of network boots (pcap, pcapng).")
+        list[Path], typer.Argument(metavar="CAPTURE...", help="Captures of network boots (pcap, pcapng; gzip too).")
     ],
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration to try (TOML).")],
     boot: Annotated[int | None, typer.Option(metavar="N", help="Only the boot of this number in each capture.")] = None,

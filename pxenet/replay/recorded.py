@@ -5,12 +5,12 @@ The one place that knows how a capture is dissected. Times count in seconds from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pxenet.capture import dissect
-from pxenet.capture.dissect import Boot, DhcpStep, HttpStep, TftpStep
+from pxenet.capture.boots import ArpStep, Boot, DhcpStep, HttpRequest, Step, Transfer
 from pxenet.wire import tftp
 from pxenet.wire.dhcp import Message
 from pxenet.wire.iana import BOOTREQUEST
@@ -87,14 +87,11 @@ class Recorded:
 def read(path: Path) -> list[Recorded]:
     """The boots of a capture. Raises CaptureError and OSError as ``capture.dissect.read`` does."""
     capture = dissect.read(path)
-    return [
-        _recorded(path.name, number, boot, capture.began_at)
-        for number, boot in enumerate(sorted(capture.boots, key=lambda boot: boot.steps[0].at), 1)
-    ]
+    return [_recorded(path.name, number, boot, capture.began_at) for number, boot in enumerate(capture.boots, 1)]
 
 
 def _recorded(name: str, number: int, boot: Boot, began_at: float) -> Recorded:
-    steps = [step for step in boot.steps if step.packet.version == 4]
+    steps = [step for step in boot.steps if step.packet.version == 4 and not isinstance(step, ArpStep)]
     said = tuple(_said(step, began_at) for step in steps if isinstance(step, DhcpStep))
     files = tuple(_files(steps, began_at))
     first = min((step.at for step in steps), default=boot.steps[0].at)
@@ -109,10 +106,10 @@ def _said(step: DhcpStep, began_at: float) -> DhcpSaid:
     )  # fmt: skip
 
 
-def _files(steps: list[dissect.Step], began_at: float) -> Iterator[FileAsked]:
+def _files(steps: Sequence[Step], began_at: float) -> Iterator[FileAsked]:
     for step in steps:
         at_s = step.at - began_at
-        if isinstance(step, TftpStep):
+        if isinstance(step, Transfer):
             answer = step.answer
             yield FileAsked(
                 at_s,
@@ -123,19 +120,18 @@ def _files(steps: list[dissect.Step], began_at: float) -> Iterator[FileAsked]:
                 failure=f"TFTP error {answer.code}: {answer.text}" if isinstance(answer, tftp.Error) else "",
                 aborted=step.abort is not None,
             )
-        elif isinstance(step, HttpStep):
+        elif isinstance(step, HttpRequest):
             yield _fetched(step, at_s)
 
 
-def _fetched(step: HttpStep, at_s: float) -> FileAsked:
+def _fetched(step: HttpRequest, at_s: float) -> FileAsked:
     lines = step.head.decode("latin-1").split("\r\n")
     method, _, target = lines[0].rpartition(" ")[0].partition(" ")
     headers = tuple(
         (name, value.strip()) for name, colon, value in (line.partition(":") for line in lines[1:]) if colon
     )
     host = next((value for name, value in headers if name.lower() == "host"), address_text(step.packet.destination))
-    status = step.status.split(b" ")[1:2]
-    number = int(status[0]) if status and status[0].isdigit() else 0
+    number = step.status_code or 0
     url = target if "://" in target else f"http://{host}{target}"
     return FileAsked(
         at_s, url, method, headers, status=number, failure=f"HTTP status {number}" if number >= 400 else ""

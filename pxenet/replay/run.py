@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from pxenet.capture.pcap import CaptureError
+from pxenet.capture.reading import CaptureError
 from pxenet.config import Settings, load
 from pxenet.model import Host
 from pxenet.replay.play import parts_of, play

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pxenet.capture import dissect, frames
-from pxenet.capture.dissect import Boot, Capture, HttpStep
-from pxenet.capture.frames import TCP, Packet
+from pxenet.capture.boots import Boot, Capture, HttpRequest
+from pxenet.capture.frames import ETHERNET, TCP, Packet
 from pxenet.capture.text import capture_text
 from pxenet.wire import dhcp, tftp
 from pxenet.wire.iana import OptionCode as Code
@@ -71,7 +71,9 @@ def of(*steps: Packet) -> Boot:
 
 def of_all(*packets: Packet) -> Capture:
     """The capture of these packets; TCP is framed by hand."""
-    return dissect.dissect((float(at), framed(packet)) for at, packet in enumerate(packets))
+    return dissect.dissect(
+        (at * 10**9, 0, ETHERNET, frame, 0, len(frame), len(frame)) for at, frame in enumerate(map(framed, packets))
+    )
 
 
 def framed(packet: Packet) -> bytes:
@@ -91,9 +93,9 @@ def up(sequence: int, payload: bytes) -> Packet:
     return Packet(CLIENT, 4000, SERVER, 80, payload, TCP, source_hardware=MAC, sequence=sequence)
 
 
-def down(payload: bytes) -> Packet:
+def down(payload: bytes, sequence: int = 0) -> Packet:
     """A TCP segment of the server's."""
-    return Packet(SERVER, 80, CLIENT, 4000, payload, TCP, destination_hardware=MAC)
+    return Packet(SERVER, 80, CLIENT, 4000, payload, TCP, destination_hardware=MAC, sequence=sequence)
 
 
 def heads(boot: Boot) -> list[bytes]:
@@ -102,6 +104,7 @@ def heads(boot: Boot) -> list[bytes]:
 
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 POST = b"POST /b HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
 
 
@@ -118,8 +121,8 @@ def test_http_pipelined_and_bodies() -> None:
     boot = of(
         up(0, GET + POST),
         up(len(GET + POST), b"body"),
-        down(b"HTTP/1.1 200 OK\r\n\r\n"),
-        down(b"HTTP/1.1 201 Created\r\n"),
+        down(OK),
+        down(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", len(OK)),
     )
     assert heads(boot) == [GET, POST]
     assert [step.status for step in boot.http] == [b"HTTP/1.1 200 OK", b"HTTP/1.1 201 Created"]
@@ -129,7 +132,7 @@ def test_http_across_a_gap() -> None:
     """Where packets are missing the next head is found all the same."""
     boot = of(up(0, GET), up(100000, b"rest of something"), up(200000, GET[:10]), up(200010, GET[10:]))
     assert heads(boot) == [GET, GET]
-    assert isinstance(boot.steps[0], HttpStep)
+    assert isinstance(boot.steps[0], HttpRequest)
     assert boot.steps[0].request_line == "GET /a HTTP/1.1"
 
 
@@ -155,11 +158,11 @@ def test_damage_is_counted_and_passed_by() -> None:
     good = Packet(0, 68, 0xFFFFFFFF, 67, dhcp.serialize(message), source_hardware=MAC)
     bad = Packet(0, 68, 0xFFFFFFFF, 67, b"nonsense", source_hardware=MAC)
     capture = of_all(bad, good)
-    assert [damage.frame for damage in capture.damage] == [1]
+    assert [damage.packet for damage in capture.damage] == [1]
     assert [step.message for step in capture.boots[0].dhcp] == [message]
-    assert "frame 1: header at byte 8" in capture_text(capture)
+    assert "packet 1, byte 0: header at byte 8" in capture_text(capture)
 
 
 def test_an_empty_capture() -> None:
     """Nothing is nothing."""
-    assert dissect.dissect([]) == Capture(0.0, ())
+    assert dissect.dissect([]) == Capture(0, ())

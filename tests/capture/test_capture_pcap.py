@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pxenet.capture import pcap
-from pxenet.capture.pcap import CaptureError, Writer
+from pxenet.capture.pcap import Writer
+from pxenet.capture.reading import CaptureError
 
 FRAMES = [(1700000000.0, b"a" * 60), (1700000000.25, b"b" * 1514), (1700000001.5, b"")]
 

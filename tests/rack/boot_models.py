@@ -24,7 +24,7 @@ from captured_words import exchanges, others_words, plain_words, with_path
 from rack_scene import NEIGHBOUR, OTHER_SERVER, SERVER, Exchange, RackScene
 from tftp_harness import EDK2, GRUB, IPXE, PXELINUX, Client, Personality
 
-from pxenet.capture.dissect import Boot, DhcpStep
+from pxenet.capture.boots import Boot, DhcpStep
 from pxenet.engine.dhcp.client import boot_client
 from pxenet.engine.surface import NEVER
 from pxenet.model import BootClient, ClientKind

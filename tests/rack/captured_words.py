@@ -8,7 +8,7 @@ from pathlib import Path
 from rack_scene import OTHER_SERVER, SERVER, Exchange
 
 from pxenet.capture import dissect
-from pxenet.capture.dissect import Boot, DhcpStep
+from pxenet.capture.boots import Boot, DhcpStep
 from pxenet.engine.dhcp.client import boot_client
 from pxenet.model import BootClient
 from pxenet.wire.dhcp import serialize

@@ -18,7 +18,7 @@ from rack_scene import INITRD, KERNEL, NEIGHBOUR, NEIGHBOUR_MAC, RackScene, host
 from tftp_harness import Weather
 
 from pxenet.boot.policy import Action
-from pxenet.capture.dissect import Boot
+from pxenet.capture.boots import Boot
 from pxenet.model import InstallRecord, InstallState
 from pxenet.wire.iana import OptionCode
 from pxenet.wire.text import mac_dashes

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pxenet.capture import dissect, frames, pcap
-from pxenet.capture.dissect import Boot, DhcpStep
+from pxenet.capture.boots import ArpStep, Boot, DhcpStep
+from pxenet.capture.boots import Transfer as TftpTransfer
 from pxenet.capture.frames import Packet
 from pxenet.sim.machine import NEVER, ClientSend, HttpFetch, HttpReply, Machine, Said, SimDatagram
 from pxenet.wire.dhcp import Message, parse, serialize
@@ -137,13 +138,13 @@ def _order(boot: Boot) -> list[str]:
     """``dhcp``, ``tftp``, ``http`` for each thing that the machine began, in order."""
     order = []
     for step in boot.steps:
-        if step.packet.version != 4:
+        if step.packet.version != 4 or isinstance(step, ArpStep):
             continue
         if isinstance(step, DhcpStep):
             if step.message.op == 1:
                 order.append("dhcp")
         else:
-            order.append("tftp" if isinstance(step, dissect.TftpStep) else "http")
+            order.append("tftp" if isinstance(step, TftpTransfer) else "http")
     return order
 
 
