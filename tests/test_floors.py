@@ -26,6 +26,7 @@ FLOORS = {
     "config": 4,
     "sim": 4,
     "rack": 5,
+    "doctor": 5,
     "replay": 6,
     "server": 6,
     "cli": 7,
@@ -53,7 +54,7 @@ NO_IO = {
 
 ONLY_IN = {
     "dpkt": {"capture"},
-    "trio": {"server", "cli", "sim", "net", "replay"},
+    "trio": {"server", "cli", "sim", "net", "replay", "doctor"},
     "typer": {"cli"},
     "rich": {"cli"},
     "pydantic": {"config"},

@@ -9,6 +9,7 @@ import typer
 from pxenet import __version__
 from pxenet.cli.capture import capture
 from pxenet.cli.check import check
+from pxenet.cli.doctor import doctor
 from pxenet.cli.events import events
 from pxenet.cli.explain import explain
 from pxenet.cli.hosts import hosts
@@ -30,7 +31,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, check, render, explain, replay, capture, status, hosts, leases, events, reinstall, simulate):
+for command in (
+    serve,
+    check,
+    render,
+    explain,
+    replay,
+    capture,
+    doctor,
+    status,
+    hosts,
+    leases,
+    events,
+    reinstall,
+    simulate,
+):
     app.command()(command)
 app.add_typer(kickstart, name="kickstart")
 app.add_typer(source, name="source")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import struct
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,9 @@ _INET = netifaces.InterfaceType.AF_INET
 _ARP_COMPLETE = 0x2
 """ATF_COM of <net/if_arp.h>: the entry holds a hardware address."""
 
+_SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921
+_IFF_UP_RUNNING = 0x1 | 0x40
+"""<linux/sockios.h>, <linux/if.h>"""
 
 _BELIEVED_S = 1.0
 _KNOWN = 4096
@@ -83,3 +89,18 @@ def _hardware_in(table: Path, address: str) -> bytes | None:
             return bytes.fromhex(fields[3].decode().replace(":", ""))
         start = text.find(b"\n%s " % address.encode(), start + 1)
     return None
+
+
+def link_of(name: str) -> tuple[int, bool]:
+    """An interface's MTU, and whether it is up and has a carrier. Raises OSError when there is none such."""
+    request = struct.pack("16s24x", name.encode()[:15])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        mtu, flags = (fcntl.ioctl(probe, code, request)[16:20] for code in (_SIOCGIFMTU, _SIOCGIFFLAGS))
+    running = int.from_bytes(flags[:2], sys.byteorder) & _IFF_UP_RUNNING == _IFF_UP_RUNNING
+    return int.from_bytes(mtu, sys.byteorder), running
+
+
+def udp_ports(table: Path = Path("/proc/net/udp")) -> frozenset[int]:
+    """The UDP ports over IPv4 that programs of this host hold."""
+    lines = table.read_text().splitlines()[1:]
+    return frozenset(int(line.split()[1].partition(":")[2], 16) for line in lines)

@@ -15,10 +15,10 @@ from pxenet.model import BootClient, ClientKind, Host
 from pxenet.replay.recorded import DhcpSaid, FileAsked, Pairs, Recorded
 from pxenet.sim import http, installer, tftp
 from pxenet.sim.body import Manners, Relay
-from pxenet.sim.firmware import PERSONALITIES, Personality
+from pxenet.sim.firmware import BIOS_ROM, PERSONALITIES, Personality
 from pxenet.sim.installer import System
 from pxenet.sim.programs import kind_of
-from pxenet.sim.voices import BIOS_PXE, Fill, Voice, Words
+from pxenet.sim.voices import Fill, Voice, Words
 from pxenet.wire.dhcp import LARGEST_BYTES, serialize
 from pxenet.wire.iana import MessageType, OptionCode, architecture_name
 from pxenet.wire.relay import RELAY, RelayCode
@@ -29,9 +29,6 @@ FIRMWARE, IPXE, SYSTEM = "firmware", "iPXE", "system"
 
 NO_BOOT_PACKET = "no DHCP packet of it was recorded over IPv4: nothing says what to replay"
 
-# A PXE ROM of a BIOS that is not iPXE. That it asks for the size, breaks off and then reads, as EDK2 does, is not confirmed
-# (tftp.md §5): its options are those of the capture, its reactions are EDK2's for want of a better model.
-BIOS_ROM = replace(PERSONALITIES["uefi"], name="bios-rom", title="PXE boot ROM, x86 BIOS", arch="bios", voice=BIOS_PXE)
 _SYSTEM = replace(PERSONALITIES["ipxe"], name="system", title="operating system", firmware="system")
 _UNKNOWN_EFI = "EFI of an architecture that is not simulated"
 

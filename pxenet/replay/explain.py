@@ -16,7 +16,6 @@ from pxenet.engine.dhcp.client import boot_client
 from pxenet.model import Host, SeenHost
 from pxenet.net.datagram import Datagram, pack_peer
 from pxenet.rack import Rack
-from pxenet.replay.cast import BIOS_ROM
 from pxenet.replay.cast import Role as Character
 from pxenet.replay.notebook import Case, Decision, Notebook, Search, Serving
 from pxenet.replay.play import Part, parts_of, play
@@ -24,7 +23,7 @@ from pxenet.replay.recorded import DhcpSaid, Recorded
 from pxenet.replay.verdict import stop_of
 from pxenet.replay.wires import wires
 from pxenet.sim.body import Manners
-from pxenet.sim.firmware import PERSONALITIES, Personality
+from pxenet.sim.firmware import BIOS_ROM, PERSONALITIES, Personality
 from pxenet.sim.link import BEGAN_AT
 from pxenet.store.base import Store
 from pxenet.store.memory import MemoryStore

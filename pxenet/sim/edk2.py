@@ -15,7 +15,7 @@ from pxenet.sim.url import split
 from pxenet.sim.voices import Voice
 from pxenet.wire.dhcp import LARGEST_BYTES
 from pxenet.wire.iana import MessageType, OptionCode
-from pxenet.wire.options import Options
+from pxenet.wire.options import END, Options
 from pxenet.wire.pxe import PXE, BootServer, Discovery, PxeCode
 
 WAITS_S = (4.0, 8.0, 16.0, 32.0)
@@ -56,20 +56,28 @@ _AT_LEAST = {43: 1, 60: 1, 61: 2, 66: 1, 67: 1, 121: 5}
 
 
 def valid(reply: Reply) -> bool:
-    """``DhcpValidateOptions``: every used field ends in 255, and every known option has a legal length."""
-    if reply.message.defects or len(reply.payload) > LARGEST_BYTES:
-        return False
+    """The driver sees it at all."""
+    return not fault(reply)
+
+
+def fault(reply: Reply) -> str:
+    """Why the driver drops a reply; empty: it does not.
+
+    ``DhcpValidateOptions``: every used field ends in 255, and every known option has a legal length.
+    """
+    for defect in reply.message.defects:
+        return defect.reason if defect.code == END else f"option {defect.code}: {defect.reason}"
+    if len(reply.payload) > LARGEST_BYTES:
+        return f"{len(reply.payload)} bytes, more than {LARGEST_BYTES}"
     for code, raw in reply.message.options:
         size = len(raw)
-        if code in _ADDRESSES and code != 68 and (not size or size % 4):
-            return False
-        if size != _SIZES.get(code, size) or size < _AT_LEAST.get(code, 0):
-            return False
-        if code in _SWITCHES and raw not in (b"\0", b"\1"):
-            return False
-        if code in _RANGES and (size != 1 or raw[0] not in _RANGES[code]):
-            return False
-    return True
+        wrong = code in _ADDRESSES and code != 68 and (not size or size % 4)
+        wrong = wrong or size != _SIZES.get(code, size) or size < _AT_LEAST.get(code, 0)
+        if wrong or (code in _RANGES and size != 1):
+            return f"option {code} is {size} bytes long"
+        if (code in _SWITCHES and raw not in (b"\0", b"\1")) or (code in _RANGES and raw[0] not in _RANGES[code]):
+            return f"option {code} has the value {raw.hex()}"
+    return ""
 
 
 # -- DHCP -----------------------------------------------------------------------------------------------------------------------------

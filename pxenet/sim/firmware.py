@@ -7,7 +7,7 @@ follows is told by the file that the server named.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pxenet.sim import boards, edk2, grub, installer, ipxe_script, pxelinux, shim
@@ -15,6 +15,7 @@ from pxenet.sim.body import Body, BootError, Stage, Steps, work
 from pxenet.sim.lease import acquire
 from pxenet.sim.programs import Disk, Kernel, Outcome, Start, kind_of
 from pxenet.sim.voices import (
+    BIOS_PXE,
     EDK2_HTTP_ARM64,
     EDK2_HTTP_X64,
     EDK2_PXE_ARM64,
@@ -90,6 +91,10 @@ _ALL = (
 PERSONALITIES: Mapping[str, Personality] = MappingProxyType({one.name: one for one in _ALL})
 """By the name that ``--mix`` and tests use."""
 
+# A PXE ROM of a BIOS that is not iPXE. That it asks for the size, breaks off and then reads, as EDK2 does, is not confirmed
+# (tftp.md §5): its reactions are EDK2's for want of a better model.
+BIOS_ROM = replace(PERSONALITIES["uefi"], name="bios-rom", title="PXE boot ROM, x86 BIOS", arch="bios", voice=BIOS_PXE)
+
 
 def life(body: Body, personality: Personality) -> Steps[None]:
     """From power-on to an installed system, the local disk, or a failure (BootError)."""
@@ -152,4 +157,4 @@ def run_program(body: Body, start: Start) -> Steps[Outcome]:
     raise BootError(f"{start.name} is no boot program this simulation knows by its name")
 
 
-__all__ = ["MAX_PROGRAMS", "PERSONALITIES", "Disk", "Kernel", "Personality", "life", "run_program"]
+__all__ = ["BIOS_ROM", "MAX_PROGRAMS", "PERSONALITIES", "Disk", "Kernel", "Personality", "life", "run_program"]

@@ -1,0 +1,81 @@
+"""The diagnosis: all rules over all that was observed, and what each personality would do. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pxenet.doctor import boot_rules, dhcp_rules
+from pxenet.doctor.findings import Finding, Level, findings
+from pxenet.doctor.observed import Asked, Observed
+from pxenet.doctor.servers import Server, answers, server_of, servers
+from pxenet.wire.text import address_text
+
+RULES = (*dhcp_rules.RULES, *boot_rules.RULES)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What to tell."""
+
+    observed: Observed
+    findings: tuple[Finding, ...]
+    """The worst first."""
+    servers: tuple[Server, ...]
+
+    @property
+    def well(self) -> bool:
+        """Nothing but notes."""
+        return all(finding.level is Level.NOTE for finding in self.findings)
+
+    def record(self) -> dict[str, object]:
+        """For programs."""
+        station = self.observed.station
+        return {
+            "well": self.well,
+            "interface": station.interface,
+            "mac": station.mac.hex(":"),
+            "address": address_text(station.address) if station.address else None,
+            "findings": [finding.record() for finding in self.findings],
+            "servers": [_server(server) for server in self.servers],
+            "machines": [_machine(asked) for asked in self.observed.asked],
+        }
+
+
+def diagnose(observed: Observed) -> Diagnosis:
+    """What is wrong with what was observed."""
+    return Diagnosis(observed, tuple(findings(RULES, observed)), tuple(servers(answers(observed))))
+
+
+def _server(server: Server) -> dict[str, object]:
+    return {
+        "server": server.name,
+        "gives_addresses": server.gives,
+        "proxy": server.proxies,
+        "relays": [address_text(relay) for relay in server.relays],
+        "hardware": [mac.hex(":") for mac in server.hardware],
+        "answers": [
+            {
+                "machine": answer.by,
+                "after_s": round(answer.heard.at, 3),
+                "address": address_text(answer.reply.message.yiaddr) if answer.gives else None,
+                "file": answer.file or None,
+                "next_server": address_text(answer.reply.message.siaddr) if answer.reply.message.siaddr else None,
+                "hex": answer.heard.payload.hex(),
+            }
+            for answer in server.answers
+        ],
+    }
+
+
+def _machine(asked: Asked) -> dict[str, object]:
+    choice = asked.choice
+    offer = choice.offer.reply() if choice.offer is not None else None
+    return {
+        "machine": asked.personality.name,
+        "title": asked.personality.title,
+        "loads": choice.url or None,
+        "stops": choice.stops or None,
+        "asks_next": f"{address_text(choice.question.server)}:4011" if choice.question is not None else None,
+        "offered_by": address_text(server_of(offer)) if offer is not None else None,
+        "offered": address_text(offer.message.yiaddr) if offer is not None else None,
+    }

@@ -1,0 +1,224 @@
+"""The examination itself: probes go out, and what comes back is observed. Only questions that leave no trace in a server's leases.
+
+Knows sockets and the order of the steps. Must not judge: that is ``diagnose``'s.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+
+import trio
+
+from pxenet.doctor.choice import choose, discover
+from pxenet.doctor.observed import Asked, BootServer, Choice, Direct, Heard, Observed, Question, Station
+from pxenet.net.raw import Overheard, RawUdp
+from pxenet.sim.body import Relay
+from pxenet.sim.dhcp import BINL_PORT, CLIENT_PORT, SERVER_PORT
+from pxenet.sim.firmware import Personality
+from pxenet.wire.iana import BOOTREPLY
+from pxenet.wire.text import address_text
+
+PORTS = (CLIENT_PORT, SERVER_PORT, BINL_PORT)
+AGAIN_S = 1.0
+"""Who was not answered asks again; so often as there is time."""
+LONGER = 2.5
+"""So many times the wait while somebody is not answered: dnsmasq pings an address for 3 s before it offers it, one after the other."""
+BOOT_SERVER_S = 2.0
+"""iPXE's patience with port 4011; EDK2 has more."""
+LINGER_S = 0.2
+"""After the first answer to a question that is answered once."""
+MAX_QUESTIONS = 8
+MAX_HEARD = 64
+"""Replies to one question that are kept: a network where it loops has more."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What shall be asked, from where."""
+
+    station: Station
+    personalities: tuple[Personality, ...]
+    servers: tuple[int, ...] = ()
+    """To be asked directly, too."""
+    wait_s: float = 4.0
+    """For answers to a DISCOVER. EDK2 collects them so long."""
+    seed: int = 0
+    """Of the transaction numbers: another one at each examination."""
+
+
+async def examine(probes: Probes, tell: Tell) -> Observed:
+    """Ask, and see. Raises PermissionError without CAP_NET_RAW."""
+    station = probes.station
+    with closing(RawUdp(station.interface, PORTS)) as raw, _quiet(station.address):
+        async with trio.open_nursery() as nursery:
+            ears = _Ears(raw)
+            for ear in raw.ears:
+                nursery.start_soon(ears.listen, ear)
+            examination = _Examination(probes, raw, ears, tell)
+            observed = await examination.run()
+            nursery.cancel_scope.cancel()
+    return observed
+
+
+@contextmanager
+def _quiet(address: int) -> Iterator[None]:
+    """Hold the ports that answers come to where they are free, or the kernel tells each server that nobody is there."""
+    with ExitStack() as held:
+        for port in PORTS if address else ():
+            with suppress(OSError):
+                holder = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC))
+                holder.bind((address_text(address), port))
+        yield
+
+
+class _Ears:
+    """Replies by their transaction number."""
+
+    def __init__(self, raw: RawUdp) -> None:
+        self._raw = raw
+        self._wanted: dict[bytes, list[tuple[float, Overheard]]] = {}
+
+    async def listen(self, ear: socket.socket) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(ear)
+            for heard in self._raw.receive(ear):
+                kept = self._wanted.get(heard.payload[4:8])
+                if kept is not None and heard.payload[0] == BOOTREPLY and len(kept) < MAX_HEARD:
+                    kept.append((trio.current_time(), heard))
+
+    def want(self, payload: bytes) -> list[tuple[float, Overheard]]:
+        """Where the replies to this message will be found."""
+        return self._wanted.setdefault(payload[4:8], [])
+
+
+class _Examination:
+    def __init__(self, probes: Probes, raw: RawUdp, ears: _Ears, tell: Tell) -> None:
+        self._probes, self._raw, self._ears, self._tell = probes, raw, ears, tell
+        self._boot_servers: list[BootServer] = []
+        self._waited_s = probes.wait_s
+
+    async def run(self) -> Observed:
+        probes = self._probes
+        if not probes.station.up:
+            return Observed(probes.station, servers=probes.servers)
+        heard = await self._discover()
+        asked: dict[int, Asked] = {}
+        async with trio.open_nursery() as nursery:
+            for number, personality in enumerate(probes.personalities):
+                nursery.start_soon(self._follow, number, personality, heard[number], asked)
+        direct = await self._ask_directly() if probes.station.address else []
+        return Observed(
+            probes.station,
+            tuple(asked[number] for number in sorted(asked)),
+            tuple(self._boot_servers),
+            tuple(direct),
+            probes.servers,
+        )
+
+    async def _discover(self) -> list[list[Heard]]:
+        """All DISCOVERs at once; the replies to each."""
+        probes = self._probes
+        self._tell(f"asking as {', '.join(personality.name for personality in probes.personalities)} …")
+        questions = [
+            discover(personality, probes.station, probes.seed + number)
+            for number, personality in enumerate(probes.personalities)
+        ]
+        inboxes = [self._ears.want(question) for question in questions]
+        began_at = trio.current_time()
+        while (gone := trio.current_time() - began_at) < probes.wait_s * (1 if all(inboxes) else LONGER):
+            for question, inbox in zip(questions, inboxes, strict=True):
+                if not inbox:
+                    self._broadcast(question)
+            left = probes.wait_s - gone
+            await trio.sleep(min(left, AGAIN_S) if left > 0 else min(AGAIN_S, probes.wait_s))
+        self._waited_s = round(trio.current_time() - began_at, 1)
+        return [_heard(inbox, began_at) for inbox in inboxes]
+
+    def _broadcast(self, question: bytes) -> None:
+        station = self._probes.station
+        self._raw.broadcast(question, CLIENT_PORT, SERVER_PORT)
+        if station.serves and station.address:
+            self._raw.broadcast_here(question, station.address, CLIENT_PORT, SERVER_PORT)
+
+    async def _follow(self, number: int, personality: Personality, heard: list[Heard], asked: dict[int, Asked]) -> None:
+        """Ask what the firmware has to know on its way to a file."""
+        station, seed = self._probes.station, self._probes.seed + number
+        answers: dict[tuple[int, bytes], list[Heard]] = {}
+        for _ in range(MAX_QUESTIONS):
+            choice = choose(personality, station, heard, answers, seed) if heard else Choice(stops="nobody answers")
+            if choice.question is None or not station.address:
+                break
+            answers[choice.question.key] = found = await self._ask_boot_server(choice.question)
+            self._boot_servers.append(BootServer(personality.name, choice.question.server, tuple(found)))
+        asked[number] = Asked(personality, tuple(heard), choice, self._waited_s)
+
+    async def _ask_boot_server(self, question: Question) -> list[Heard]:
+        self._tell(f"asking {address_text(question.server)} on port {BINL_PORT} …")
+        inbox = self._ears.want(question.payload)
+        before, began_at = len(inbox), trio.current_time()
+        address = self._probes.station.address
+
+        def ask() -> None:
+            self._raw.send(question.payload, address, question.from_port, question.server, BINL_PORT)
+
+        def replies() -> list[tuple[float, Overheard]]:
+            # iPXE asks with the number of its DISCOVER: what comes late from port 67 belongs to that.
+            return [(at, one) for at, one in inbox[before:] if one.source_port != SERVER_PORT]
+
+        await _repeated(ask, lambda: bool(replies()), BOOT_SERVER_S)
+        return _heard(replies(), began_at)
+
+    async def _ask_directly(self) -> list[Direct]:
+        """The servers that were named, as a relay of this network would ask them."""
+        probes, found = self._probes, []
+        own = probes.station.address
+        for count, server in enumerate(probes.servers, 1):
+            self._tell(f"asking {address_text(server)} as a relay …")
+            relay = Relay(own, server)
+            questions = [
+                discover(personality, probes.station, probes.seed + number + 1000 * count, relay)
+                for number, personality in enumerate(probes.personalities)
+            ]
+            inboxes = [self._ears.want(question) for question in questions]
+            began_at = trio.current_time()
+            await self._relayed(questions, inboxes, server)
+            found += [
+                Direct(server, own, personality.name, tuple(_heard(inbox, began_at)))
+                for personality, inbox in zip(probes.personalities, inboxes, strict=True)
+            ]
+        return found
+
+    async def _relayed(self, questions: Sequence[bytes], inboxes: Sequence[Sequence[object]], server: int) -> None:
+        own = self._probes.station.address
+
+        def ask() -> None:
+            for question, inbox in zip(questions, inboxes, strict=True):
+                if not inbox:
+                    self._raw.send(question, own, SERVER_PORT, server, SERVER_PORT)
+
+        await _repeated(ask, lambda: all(inboxes), min(self._probes.wait_s, 3.0))
+
+
+async def _repeated(ask: Callable[[], None], done: Callable[[], bool], wait_s: float) -> None:
+    """Ask now and again, until it is done or so long has passed."""
+    until = trio.current_time() + wait_s
+    again_at = 0.0
+    while not done() and (now := trio.current_time()) < until:
+        if now >= again_at:
+            ask()
+            again_at = now + wait_s / 3
+        await trio.sleep(0.02)
+    if done():
+        await trio.sleep(LINGER_S)
+
+
+def _heard(inbox: Sequence[tuple[float, Overheard]], began_at: float) -> list[Heard]:
+    return [
+        Heard(at - began_at, one.payload, one.source, one.source_port, one.hardware, one.destination)
+        for at, one in inbox
+    ]

@@ -1,0 +1,133 @@
+"""What was seen on the network, as values: who answered whom, when, with which bytes. No judgement stands in here.
+
+Addresses are ints, 0 where there is none; times are seconds since the question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pxenet.sim.body import Pairs
+from pxenet.sim.dhcp import Reply
+from pxenet.sim.firmware import Personality
+from pxenet.wire.dhcp import parse
+from pxenet.wire.reader import WireError
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """Where the probes were sent from."""
+
+    interface: str
+    mac: bytes
+    """The hardware address in the probes."""
+    address: int = 0
+    """Of the interface; TFTP, HTTP and port 4011 are asked from it."""
+    prefix: int = 0
+    mtu: int = 1500
+    up: bool = True
+    """It is up and has a carrier."""
+    serves: bool = False
+    """A program of this host holds UDP port 67."""
+    ours: tuple[int, ...] = ()
+    """All addresses of this host: a server among them is this host itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One reply by DHCP."""
+
+    at: float
+    payload: bytes
+    address: int
+    """It came from there."""
+    port: int
+    hardware: bytes = b""
+    """Of the frame: the sender, or the router before it."""
+    to: int = 0xFFFFFFFF
+    """Where it was sent to: broadcast, or the address that it offers."""
+
+    def reply(self) -> Reply | None:
+        """As a client reads it; None when it is no DHCP message."""
+        try:
+            return Reply(parse(self.payload), self.payload, self.address, self.port)
+        except WireError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a firmware asks a boot server on port 4011 on its way to a file."""
+
+    server: int
+    from_port: int
+    payload: bytes
+
+    @property
+    def key(self) -> tuple[int, bytes]:
+        """The same for all its repetitions: iPXE counts them in ``secs``."""
+        return self.server, self.payload[:8] + self.payload[10:]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a firmware makes of the replies: a file, an end, or a question that has to be asked first."""
+
+    url: str = ""
+    """The first file that it reads: ``tftp://10.0.0.1/name``, with the name as it asks for it, or an URL."""
+    reader: str = ""
+    """By which it reads: ``tftp.Traits.name`` or ``http.Agent.name``."""
+    options: Pairs = ()
+    """Of the TFTP request."""
+    stops: str = ""
+    """Why it does not go on, in its own words."""
+    offer: Heard | None = None
+    """The offer whose address it takes."""
+    question: Question | None = None
+    kept: tuple[str, ...] = ()
+    """What it would have said, and was not sent, because it is not harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One personality's DISCOVER and what came of it."""
+
+    personality: Personality
+    heard: tuple[Heard, ...]
+    choice: Choice
+    """What this firmware makes of it."""
+    wait_s: float = 4.0
+    """So long was listened."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootServer:
+    """A question to port 4011."""
+
+    by: str
+    """The personality that asks, by its name."""
+    server: int
+    heard: tuple[Heard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A DISCOVER handed to a server as a relay hands it on, in the name of this network."""
+
+    server: int
+    relay: int
+    """giaddr."""
+    by: str
+    heard: tuple[Heard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All of it."""
+
+    station: Station
+    asked: tuple[Asked, ...] = ()
+    boot_servers: tuple[BootServer, ...] = ()
+    direct: tuple[Direct, ...] = ()
+    servers: tuple[int, ...] = ()
+    """Those that were named to be asked directly."""
