@@ -28,6 +28,7 @@ PACKAGES = {
     "dumpcap": "wireshark-common",
     "genisoimage": "genisoimage",
     "ip": "iproute2",
+    "nft": "nftables",
     "perfdhcp": "kea-admin",
     "qemu-system-x86_64": "qemu-system-x86",
     "rpmbuild": "rpm",

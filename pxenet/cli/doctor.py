@@ -92,7 +92,8 @@ def doctor(
 def _probes(interface: str, kinds: str, mac: str, servers: tuple[str, ...], wait: float) -> Probes:
     """Raises ValueError or OSError when they cannot be made."""
     names = [name for name in kinds.split(",") if name]
-    if not names or (unknown := next((name for name in names if name not in MACHINES), "")):
+    unknown = next((name for name in names if name not in MACHINES), "")
+    if not names or unknown:
         raise ValueError(f"{unknown or 'nothing'} is no kind of firmware; there are {', '.join(MACHINES)}")
     personalities = tuple(MACHINES[name] for name in dict.fromkeys(names))
     everywhere = interfaces()

@@ -43,10 +43,14 @@ def boots(asked: Asked) -> bool:
 
 def _stopped(observed: Observed) -> list[Asked]:
     """Those that were answered and still stop, for a reason that no rule beside this tells."""
+    unheard = {one.by for one in observed.boot_servers if not one.heard}
     return [
         asked
         for asked in observed.asked
-        if asked.heard and asked.choice.stops and _SILENT_4011 not in asked.choice.stops
+        if asked.heard
+        and asked.choice.stops
+        and asked.personality.name not in unheard
+        and _SILENT_4011 not in asked.choice.stops
     ]
 
 
@@ -72,13 +76,15 @@ def _stops(observed: Observed) -> Iterator[Seen]:
     for (stops, right, level), those in groups.items():
         names = ", ".join(asked.personality.name for asked in those)
         would = "would not boot" if level is not Level.NOTE else "is not answered"
-        evidence = tuple(
-            f"{asked.personality.name} hears {address_text(server_of(reply))}: {Answer(asked, heard, reply).words}"
-            for asked in those
-            for heard in asked.heard
-            if (reply := heard.reply()) is not None
-        )
-        yield Seen(f"{names} {would}: {stops}", evidence, right, level)
+        yield Seen(f"{names} {would}: {stops}", tuple(dict.fromkeys(_hears(those))), right, level)
+
+
+def _hears(those: Sequence[Asked]) -> Iterator[str]:
+    for asked in those:
+        for heard in asked.heard:
+            if (reply := heard.reply()) is not None:
+                said = Answer(asked, heard, reply).words
+                yield f"{asked.personality.name} hears {address_text(server_of(reply))}: {said}"
 
 
 def _unanswered(observed: Observed) -> Iterator[Seen]:

@@ -76,7 +76,7 @@ def _proxies(observed: Observed) -> Iterator[Seen]:
 
 def _overruled(observed: Observed) -> Iterator[Seen]:
     found = servers(answers(observed))
-    proxies = [server for server in found if server.proxies]
+    proxies = [server for server in found if any(not one.gives and one.has_class for one in server.answers)]
     named = [server for server in found if any(answer.gives and answer.file for answer in server.answers)]
     if proxies and named:
         yield Seen(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pxenet.doctor.observed import Asked, Heard, Observed
 from pxenet.sim.dhcp import Reply
 from pxenet.wire.iana import MessageType, OptionCode
+from pxenet.wire.pxe import HTTP_CLIENT, PXE_CLIENT
 from pxenet.wire.text import address_text, mac_text
 
 
@@ -28,6 +29,11 @@ class Answer:
     def gives(self) -> bool:
         """It gives an address; otherwise it is a ProxyDHCP server's."""
         return bool(self.reply.message.yiaddr)
+
+    @property
+    def has_class(self) -> bool:
+        """It is meant for network boot (option 60)."""
+        return self.reply.text(OptionCode.VENDOR_CLASS) in (PXE_CLIENT, HTTP_CLIENT)
 
     @property
     def file(self) -> str:

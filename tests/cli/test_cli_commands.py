@@ -57,6 +57,7 @@ COMMANDS = (
     "render",
     "explain",
     "capture",
+    "doctor",
     "status",
     "hosts",
     "leases",

@@ -1,0 +1,225 @@
+"""``pxenet doctor`` on wires that are made for it, against real servers: this project's, dnsmasq, and what is wrong between them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import needs
+import netlab
+import pytest
+from netlab import CLIENT_MAC, SERVER, Wire
+
+pytestmark = [needs.root(), needs.namespace(), needs.tool("ip", "dnsmasq", "nft")]
+
+CLIENT = "10.78.0.2"
+PXELINUX = needs.file("/usr/lib/PXELINUX/pxelinux.0", "pxelinux")
+LDLINUX = needs.file("/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common")
+GRUB = needs.file("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed", "grub-efi-amd64-signed")
+RANGE = "--dhcp-range=10.78.0.100,10.78.0.199"
+BY_ARCH = (
+    "--dhcp-match=set:efi,option:client-arch,7",
+    "--dhcp-boot=tag:!efi,pxelinux.0",
+    "--dhcp-boot=tag:efi,grubx64.efi",
+)
+
+
+@dataclass
+class Ward:
+    """The wire, with an address for the client host, where the doctor stands."""
+
+    wire: Wire
+    directory: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def dnsmasq(self, *options: str, namespace: str = "", interface: str = "v0") -> None:
+        """Start one and wait until it listens. It pings nobody: that takes it 3 s for each offer."""
+        log = self.directory / f"dnsmasq{len(self.wire.processes)}.log"
+        command = ("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", f"--interface={interface}")
+        rest = ("--bind-interfaces", "--leasefile-ro", "--no-ping", "--user=root", "--log-facility=-", "--pid-file=")
+        self.wire.start(namespace or self.wire.server, *command, *rest, *options, log=log)
+        self.until(lambda: "started, version" in log.read_text(), log)
+
+    def until(self, there: Callable[[], bool], log: Path) -> None:
+        for _ in range(200):
+            if there():
+                return
+            time.sleep(0.05)
+        raise AssertionError(log.read_text())
+
+    def doctor(self, *options: str, status: int, namespace: str = "", interface: str = "v1") -> dict[str, Any]:
+        """Its findings and all else, as it prints them for programs."""
+        wait = () if "--wait" in options else ("--wait", "1")
+        command = (sys.executable, "-m", "pxenet", "doctor", "-i", interface, "--yes", "--json", *wait, *options)
+        done = netlab.run("ip", "netns", "exec", namespace or self.wire.client, *command, check=False, timeout=90)
+        assert (status, "") == (done.returncode, done.stderr), done.stdout
+        found = json.loads(done.stdout)
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    with netlab.wire() as wire:
+        netlab.run("ip", "-n", wire.client, "address", "add", f"{CLIENT}/24", "dev", "v1")
+        yield Ward(wire, tmp_path)
+
+
+def ids(found: dict[str, Any]) -> list[str]:
+    return [f"{one['level']} {one['id']}" for one in found["findings"]]
+
+
+def loads(found: dict[str, Any]) -> dict[str, str | None]:
+    return {one["machine"]: one["loads"] for one in found["machines"]}
+
+
+def third_host(ward: Ward, address: str = "10.78.0.9") -> tuple[str, str]:
+    """Another host on the client's wire, behind a bridge on the server's side: its namespace and interface."""
+    wire, name = ward.wire, f"{ward.wire.server}x"
+    netlab.run("ip", "netns", "add", name)
+    netlab.run("ip", "-n", wire.server, "link", "add", "br0", "type", "bridge")
+    netlab.run("ip", "-n", wire.server, "link", "add", "w0", "type", "veth", "peer", "name", "w1", "netns", name)
+    netlab.run("ip", "-n", wire.server, "address", "flush", "dev", "v0")
+    for port in ("v0", "w0"):
+        netlab.run("ip", "-n", wire.server, "link", "set", port, "master", "br0", "up")
+    netlab.run("ip", "-n", wire.server, "address", "add", f"{SERVER}/24", "dev", "br0")
+    netlab.run("ip", "-n", wire.server, "link", "set", "br0", "up")
+    netlab.run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "w1")
+    netlab.run("ip", "-n", name, "link", "set", "w1", "up")
+    return name, "w1"
+
+
+@pytest.fixture
+def third(ward: Ward) -> Iterator[tuple[str, str]]:
+    made = third_host(ward)
+    yield made
+    for process in ward.wire.processes:
+        if process.poll() is None:
+            ward.wire.stop(process)
+    netlab.run("ip", "netns", "delete", made[0], check=False)
+
+
+def test_nobody(ward: Ward) -> None:
+    """An empty wire: nobody answers."""
+    found = ward.doctor("--wait", "0.2", status=1)
+    assert ids(found) == ["error dhcp.silence"]
+    assert found["mac"] == CLIENT_MAC
+
+
+@pytest.mark.parametrize("where", ["from a client's place", "from the server's own host"])
+def test_dnsmasq(ward: Ward, where: str) -> None:
+    """A dnsmasq that boots by PXE: nothing is wrong, and each firmware gets its file; no lease is left behind."""
+    leases = ward.directory / "leases"
+    options = ("--dhcp-authoritative", *BY_ARCH, f"--dhcp-leasefile={leases}")
+    ward.dnsmasq(RANGE, *options)
+    here = where == "from a client's place"
+    found = ward.doctor(status=0, namespace="" if here else ward.wire.server, interface="v1" if here else "v0")
+    assert ids(found) == ["note boot.stops"]
+    assert loads(found) == {
+        "bios-rom": f"tftp://{SERVER}/pxelinux.0",
+        "bios": f"tftp://{SERVER}/pxelinux.0",
+        "uefi": f"tftp://{SERVER}/grubx64.efi",
+        "http": None,
+        "ipxe": f"tftp://{SERVER}/grubx64.efi",
+    }
+    assert not leases.exists() or leases.read_text() == ""
+
+
+def test_two_dhcp_servers(ward: Ward, third: tuple[str, str]) -> None:
+    """Both are named, with their hardware addresses."""
+    ward.dnsmasq(RANGE, *BY_ARCH, interface="br0")
+    ward.dnsmasq("--dhcp-range=10.78.0.50,10.78.0.60", namespace=third[0], interface=third[1])
+    found = ward.doctor("--as", "uefi,bios", status=1)
+    assert ids(found)[0] == "error dhcp.conflict"
+    assert {one["server"] for one in found["servers"]} == {SERVER, "10.78.0.9"}
+    assert all(len(one["hardware"]) == 1 for one in found["servers"])
+
+
+def test_proxy_beside_dhcp(ward: Ward, third: tuple[str, str]) -> None:
+    """A DHCP server and a ProxyDHCP server that belong together: all is well, port 4011 included."""
+    ward.dnsmasq(RANGE, interface="br0")
+    services = ("--pxe-service=x86PC,boot,pxelinux", "--pxe-service=x86-64_EFI,boot,grubx64.efi")
+    ward.dnsmasq("--dhcp-range=10.78.0.0,proxy", *services, namespace=third[0], interface=third[1])
+    found = ward.doctor("--as", "bios-rom,uefi", status=0)
+    assert loads(found) == {"bios-rom": "tftp://10.78.0.9/pxelinux.0", "uefi": "tftp://10.78.0.9/grubx64.efi"}
+    assert [(one["server"], one["gives_addresses"], one["proxy"]) for one in found["servers"]] == [
+        (SERVER, True, False),
+        ("10.78.0.9", False, True),
+    ]
+
+
+@pytest.mark.parametrize("how", ["rejected", "dropped"])
+def test_4011_closed(ward: Ward, third: tuple[str, str], how: str) -> None:
+    """A firewall before the ProxyDHCP server's port 4011 is found."""
+    ward.dnsmasq(RANGE, interface="br0")
+    services = ("--pxe-service=x86-64_EFI,boot,grubx64.efi",)
+    ward.dnsmasq("--dhcp-range=10.78.0.0,proxy", *services, namespace=third[0], interface=third[1])
+    verdict = "drop" if how == "dropped" else "reject"
+    rules = f"table ip f {{ chain i {{ type filter hook input priority 0; udp dport 4011 {verdict}; }}; }}"
+    netlab.run("ip", "netns", "exec", third[0], "nft", rules)
+    found = ward.doctor("--as", "uefi", status=1)
+    assert ids(found) == ["error proxy.4011-closed"]
+
+
+def test_class_without_boot_server(ward: Ward) -> None:
+    """Option 60 in a DHCP server's answers sends firmware to its port 4011, where nobody is."""
+    ward.dnsmasq(RANGE, *BY_ARCH, "--dhcp-option-force=60,PXEClient")
+    found = ward.doctor("--as", "uefi", status=1)
+    assert ids(found) == ["error proxy.4011-closed"]
+    assert "take option 60 out" in found["findings"][0]["remedy"]
+
+
+@PXELINUX
+@LDLINUX
+@GRUB
+def test_pxenet(ward: Ward) -> None:
+    """This project's own server, as it comes: nothing is wrong, by any firmware."""
+    ward.wire.serve(
+        """\
+[server]
+interface = "v0"
+state = "state"
+[boot]
+unknown = "local"
+[[dhcp.subnet]]
+network = "10.78.0.0/24"
+pool = "10.78.0.100-10.78.0.199"
+""",
+        ward.directory,
+    )
+    found = ward.doctor("--as", "bios-rom,bios,uefi,http,ipxe,u-boot", "--server", SERVER, status=0)
+    assert ids(found) == []
+    assert None not in loads(found).values()
+
+
+def test_another_machine(ward: Ward) -> None:
+    """--mac asks as a machine that the server knows, and hears what it would be told."""
+    ward.dnsmasq(RANGE, "--dhcp-host=52:54:00:12:34:56,10.78.0.77", *BY_ARCH)
+    found = ward.doctor("--as", "uefi,ipxe", "--mac", "52:54:00:12:34:56", status=0)
+    assert [one["offered"] for one in found["machines"]] == ["10.78.0.77"] * 2
+
+
+def test_relay_that_does_not_deliver(ward: Ward) -> None:
+    """The server answers relays, and no broadcast reaches it."""
+    rules = (
+        "table netdev f { chain i { type filter hook ingress device v0 priority 0; ip daddr 255.255.255.255 drop; }; }"
+    )
+    netlab.run("ip", "netns", "exec", ward.wire.server, "nft", rules)
+    ward.dnsmasq(RANGE, *BY_ARCH)
+    found = ward.doctor("--as", "uefi", "--wait", "0.5", "--server", SERVER, status=1)
+    assert ids(found) == ["error dhcp.silence", "error relay.not-delivering"]
+
+
+def test_without_an_address(ward: Ward) -> None:
+    """DHCP can be asked all the same; what cannot be tried is said."""
+    netlab.run("ip", "-n", ward.wire.client, "address", "flush", "dev", "v1")
+    ward.dnsmasq(RANGE, *BY_ARCH)
+    found = ward.doctor("--as", "uefi", status=0)
+    assert ids(found) == ["note station.no-address"]
+    assert loads(found) == {"uefi": f"tftp://{SERVER}/grubx64.efi"}
