@@ -125,6 +125,10 @@ class Profile:
     """Kernel arguments, a template."""
     answer: str | None = None
     """Name of the answer file's template (a path on disk), or None."""
+    verbatim: bool = False
+    """The answer file is no template, and served as it is."""
+    reports: bool = True
+    """A kickstart that does not report its end is given the sections that do."""
     source_url: str = ""
     """What ``urls.source`` shows: an URL of the install tree; empty when the profile has none. ``{server}`` stands for our URL."""
     vars: Mapping[str, object] = field(default_factory=lambda: _NOTHING)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,8 @@ from types import TracebackType
 
 import jinja2
 from jinja2.exceptions import SecurityError
+from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_OUTPUT_BYTES = 1 << 20
@@ -94,6 +96,14 @@ def _compiled(text: str) -> jinja2.Template:
     return _environment(None).from_string(text)
 
 
+def verbatim(path: str) -> str:
+    """An answer file as it is, line ends included: nothing in it is a template. Raises :class:`TemplateProblem`."""
+    try:
+        return _within_limits(_read(Path(path)), path)
+    except FileNotFoundError:
+        raise TemplateProblem(path, 0, "does not exist") from None
+
+
 def output_name(path: str) -> str:
     """What the rendered file is called in its URL: the template's name without ``.j2``."""
     if path in BUILT_IN:
@@ -138,15 +148,41 @@ class _Directory(jinja2.BaseLoader):
             raise SecurityError(
                 f"{template} lies outside {self._directory}; includes come from the template's own directory"
             )
+        before = _stamp(path)
         try:
-            before = _stamp(path)
-            return path.read_text("utf-8"), str(path), lambda: _stamp(path) == before
-        except UnicodeDecodeError as error:
-            raise TemplateProblem(str(path), 0, f"is not UTF-8 text (byte {error.start})") from None
-        except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                raise jinja2.TemplateNotFound(template) from None
-            raise TemplateProblem(str(path), 0, f"cannot be read: {error.strerror}") from None
+            text = _read(path)
+        except FileNotFoundError:
+            raise jinja2.TemplateNotFound(template) from None
+        return text, str(path), lambda: _stamp(path) == before
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise TemplateProblem(str(path), 0, f"is not UTF-8 text (byte {error.start})") from None
+    except FileNotFoundError:
+        raise  # of an include, it is the place that is told
+    except OSError as error:
+        raise TemplateProblem(str(path), 0, f"cannot be read: {error.strerror}") from None
+
+
+class _ShellLengths(Extension):
+    """``${#`` is the shell's length of a variable, and no comment of the template: answer files are full of shell.
+
+    It is hidden from the lexer, and put back into what the lexer found to be text.
+    """
+
+    _SEEN, _HIDDEN = "${#", "$\ufdd0"  # a code point that no text has
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return source.replace(self._SEEN, self._HIDDEN)
+
+    def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
+        for token in stream:
+            if isinstance(token.value, str) and self._HIDDEN in token.value:  # numbers are no texts
+                token = Token(token.lineno, token.type, token.value.replace(self._HIDDEN, self._SEEN))
+            yield token
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -175,6 +211,7 @@ def _environment(directory: Path | None) -> _Sandbox:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,  # answer files are no HTML
+        extensions=(_ShellLengths,),
     )
     environment.globals = {"range": _short_range}
     return environment
@@ -220,7 +257,7 @@ def _guarded(work: Callable[[], str], environment: jinja2.Environment, origin: s
         raise
     except jinja2.TemplateSyntaxError as error:
         file = error.filename or spelled.get("<template>") or origin
-        raise TemplateProblem(file, error.lineno, f"syntax: {error.message}") from None
+        raise TemplateProblem(file, error.lineno, f"syntax: {error.message}{_SHELL}") from None
     except jinja2.TemplatesNotFound as error:
         file, line = _place(error.__traceback__, origin, spelled)
         raise TemplateProblem(file, line, f"includes {error.message}, which does not exist beside it") from None
@@ -241,13 +278,21 @@ def _guarded(work: Callable[[], str], environment: jinja2.Environment, origin: s
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, jinja2.TemplateError) as error:
         file, line = _place(error.__traceback__, origin, spelled)
         raise TemplateProblem(file, line, f"{type(error).__name__}: {error}") from None
+    return _within_limits(text, origin)
+
+
+def _within_limits(text: str, origin: str) -> str:
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise TemplateProblem(origin, 0, f"renders to {text[error.start]!r}, which no file can contain") from None
     if size > MAX_OUTPUT_BYTES:
-        raise TemplateProblem(origin, 0, f"renders to {size} bytes; {MAX_OUTPUT_BYTES} are the limit")
+        raise TemplateProblem(origin, 0, f"has {size} bytes; {MAX_OUTPUT_BYTES} are the limit")
     return text
+
+
+_SHELL = " (shell text with {{, {% or {# goes between {% raw %} and {% endraw %}; a file without a template needs verbatim = true)"
+"""What a syntax error in an answer file most often comes from."""
 
 
 def _place(trace: TracebackType | None, origin: str, spelled: Mapping[str, str]) -> tuple[str, int]:

@@ -75,6 +75,8 @@ class ProfileReader:
             initrd=initrd,
             args=keys.args,
             answer=self._answer(),
+            verbatim=keys.verbatim,
+            reports=keys.reports,
             source_url="" if place is None else place.url,
             vars=MappingProxyType(dict(keys.vars)),
             kickstart=MappingProxyType(dict(keys.kickstart)),
@@ -135,6 +137,11 @@ class ProfileReader:
         )
 
     def _answer(self) -> str | None:
+        if self._keys.verbatim and (self._keys.kickstart or self._keys.answer in (None, *BUILT_IN_ANSWERS)):
+            wrong = (
+                "is true, but the answer file is made of data" if self._keys.kickstart else "is true, but names no file"
+            )
+            self._report("verbatim", wrong, 'name an answer file and no data, e.g. answer = "ks.cfg"')
         if self._keys.answer is None:
             return BUILT_IN_ANSWERS[0] if self._keys.kickstart else None
         if self._keys.answer in BUILT_IN_ANSWERS:

@@ -255,6 +255,11 @@ class ProfileKeys(Section):
         "Unset: the latter where there is a [profile.kickstart].",
         examples=["alma9.ks"],
     )
+    verbatim: bool = Field(default=False, description="The answer file is taken as it is: nothing in it is a template.")
+    reports: bool = Field(
+        default=True,
+        description="A kickstart in which urls.installed does not occur gets sections at its end that report to the server.",
+    )
     kickstart: Variables = Field(
         default_factory=dict,
         description="The installation as data, see [profile.kickstart]; a template sees it rendered.",

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pxenet.answer import kickstart
+from pxenet.answer import files, kickstart
 from pxenet.answer.context import answer_path
 from pxenet.answer.templates import TemplateProblem, kind_of, render_text
 from pxenet.boot import args as kernel_args
@@ -275,8 +275,7 @@ class Rendered:
     def answer(self, host: Host, profile: Profile, asker: Asker) -> str:
         """The answer file of this machine. Raises TemplateProblem and InexpressibleError."""
         profile = _for_machine(profile, asker)
-        assert profile.answer is not None
-        return kickstart.render(profile.answer, self._names(host, profile, asker))
+        return files.render(profile, self._names(host, profile, asker))
 
     def problems(self, host: Host, profile: Profile, asker: Asker) -> list[str]:
         """What would go wrong when this machine boots this profile: in its arguments, in each dialect, in its answer file."""

@@ -52,6 +52,7 @@ class World:
             ("profile/alma9/initrd.img",),
             args=str(profile.get("args", "console=ttyS0")),
             answer=str(self.template),
+            reports=False,
             source_url="{server}/profile/alma9",
         )
         self.plans: dict[str, Plan] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pxenet.answer.kickstart.checks import Note, body_lines, check
 from pxenet.answer.kickstart.dialects import DEFAULT_VERSION, DIALECTS, Fate, Version, version_of
-from pxenet.answer.kickstart.rendering import BUILT_IN, render, version_named
+from pxenet.answer.kickstart.rendering import BUILT_IN, render, reporting, version_named
 
 __all__ = [
     "BUILT_IN",
@@ -16,6 +16,7 @@ __all__ = [
     "body_lines",
     "check",
     "render",
+    "reporting",
     "version_named",
     "version_of",
 ]

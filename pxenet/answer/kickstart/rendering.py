@@ -8,9 +8,10 @@ from typing import Any
 
 from pxenet.answer.kickstart.commands import render_data
 from pxenet.answer.kickstart.data import Kickstart, from_mapping, laid_over
-from pxenet.answer.kickstart.dialects import Version, version_of
+from pxenet.answer.kickstart.dialects import DEFAULT_VERSION, Version, version_of
 from pxenet.answer.kickstart.lines import InexpressibleError
 from pxenet.answer.kickstart.machine import machine_of, mapping
+from pxenet.answer.kickstart.scripts import reports
 from pxenet.answer.templates import TemplateProblem, render_file
 
 BUILT_IN = "kickstart"
@@ -26,6 +27,16 @@ def render(path: str, names: Mapping[str, object]) -> str:
     if path == BUILT_IN:
         return _rendered(data, names)["text"]
     return render_file(path, {**names, "kickstart": _rendered(data, names)} if data else names)
+
+
+def reporting(text: str, names: Mapping[str, object]) -> str:
+    """A kickstart with sections at its end that report the end and failures, unless it has the URL for that in it already."""
+    machine = machine_of(names)
+    if not machine.installed or machine.installed in text:
+        return text
+    version = version_named(mapping(names, "kickstart"), mapping(names, "vars"), machine.profile) or DEFAULT_VERSION
+    line_end = "" if text.endswith("\n") else "\n"
+    return text + line_end + "\n".join(reports(machine, version)) + "\n"
 
 
 def version_named(data: Mapping[str, object], values: Mapping[str, object], profile: str) -> Version | None:

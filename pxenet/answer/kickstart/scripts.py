@@ -44,7 +44,7 @@ def scripts(data: Kickstart, machine: Machine, version: Version) -> Iterator[str
             raise InexpressibleError(key, f"cannot be told to {version.value}: its installer runs no %onerror")
         yield ""
         yield from section(_opening(script), _body(key, script))
-    yield from _reports(machine, version)
+    yield from reports(machine, version)
 
 
 def report(url: str, body: str = "") -> list[str]:
@@ -72,7 +72,8 @@ def report(url: str, body: str = "") -> list[str]:
     return [" ||\n    ".join(tries)]
 
 
-def _reports(machine: Machine, version: Version) -> Iterator[str]:
+def reports(machine: Machine, version: Version) -> Iterator[str]:
+    """The sections that report the end and, where the installer of the release runs such, a failure; line by line."""
     if machine.installed:
         yield ""
         yield from section(
