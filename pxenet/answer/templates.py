@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import cast
 
 import jinja2
 from jinja2.exceptions import SecurityError
@@ -68,6 +69,38 @@ class TemplateProblem(ValueError):  # noqa: N818 - told to people together with 
         return self.fault.message
 
 
+class ExceededError(TemplateProblem):
+    """A template that took more time or memory than it may have."""
+
+
+class TooLongError(BaseException):
+    """A template takes more time than it may have: raised in the midst of it, by whoever limits it. ``line`` as in :class:`Fault`.
+
+    No Exception: Jinja2 would want the line of the place where it was raised, which may have none.
+    """
+
+    def __init__(self, file: str = "", line: int = 0) -> None:
+        super().__init__("takes too long: does it come to an end?")
+        self.file = file
+        self.line = line
+
+
+MEMORY = "needs too much memory"
+"""What is said of a template where memory is limited."""
+
+
+def template_line(frame: FrameType | None) -> tuple[str, int] | None:
+    """(file, line) of the innermost template that runs in a frame or around it; None when there is none."""
+    while frame is not None:
+        template = frame.f_globals.get("__jinja_template__")
+        if isinstance(template, jinja2.Template):
+            # Some instructions (jumps back to a loop's head) have no line: that of the one before them is taken.
+            lines = [line for start, _, line in frame.f_code.co_lines() if line and start <= frame.f_lasti]
+            return template.filename or "", template.get_corresponding_lineno(lines[-1]) if lines else 0
+        frame = frame.f_back
+    return None
+
+
 def render_file(path: str, names: Mapping[str, object]) -> str:
     """Render an answer file: a path, or one of :data:`BUILT_IN`. Raises :class:`TemplateProblem`.
 
@@ -87,7 +120,7 @@ def render_text(text: str, names: Mapping[str, object], origin: str) -> str:
     """
     if "{" not in text:  # plain arguments are the rule; Jinja2 is imported but needs no start-up
         return text
-    return _guarded(lambda: _compiled(text).render(names), _environment(None), origin, {"<template>": origin})
+    return _guarded(lambda: _render(_compiled(text), names), origin, {"<template>": origin})
 
 
 @functools.lru_cache(maxsize=256)
@@ -235,7 +268,24 @@ def _short_range(*bounds: int) -> range:
 
 def _rendered(directory: Path, name: str, names: Mapping[str, object]) -> str:
     environment = _environment(directory)
-    return _guarded(lambda: environment.get_template(name).render(names), environment, str(directory / name), {})
+    return _guarded(lambda: _render(environment.get_template(name), names), str(directory / name), {})
+
+
+def _render(template: jinja2.Template, names: Mapping[str, object]) -> str:
+    """As ``template.render``, but no more than may leave here is kept."""
+    parts: list[str] = []
+    size = 0
+    stream = cast("Generator[str]", template.generate(names))
+    for part in stream:
+        parts.append(part)
+        size += len(part)
+        if size > MAX_OUTPUT_BYTES:
+            stream.throw(_TooLargeError())  # raised where the template is, so that its line is known
+    return "".join(parts)
+
+
+class _TooLargeError(Exception):
+    """More output than an answer file has."""
 
 
 class _Undefined(jinja2.StrictUndefined):
@@ -249,7 +299,7 @@ class _Undefined(jinja2.StrictUndefined):
         return f"{message}; did you mean {close[0]}?" if close else message
 
 
-def _guarded(work: Callable[[], str], environment: jinja2.Environment, origin: str, spelled: Mapping[str, str]) -> str:
+def _guarded(work: Callable[[], str], origin: str, spelled: Mapping[str, str]) -> str:
     """Run, and tell every fault as a TemplateProblem: what a template can do wrong must not look like a fault of the server."""
     try:
         text = work()
@@ -275,6 +325,16 @@ def _guarded(work: Callable[[], str], environment: jinja2.Environment, origin: s
         raise TemplateProblem(file, line, f"not allowed: {error}") from None
     except RecursionError as error:
         raise TemplateProblem(*_place(error.__traceback__, origin, spelled), "includes itself without end") from None
+    except TooLongError as error:
+        file = spelled.get(error.file, error.file) or origin
+        raise ExceededError(file, error.line, str(error)) from None
+    except _TooLargeError as error:
+        file, line = _place(error.__traceback__, origin, spelled)
+        raise TemplateProblem(
+            file, line, f"renders to more than {MAX_OUTPUT_BYTES} bytes, which are the limit"
+        ) from None
+    except MemoryError as error:
+        raise ExceededError(*_place(error.__traceback__, origin, spelled), MEMORY) from None
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, jinja2.TemplateError) as error:
         file, line = _place(error.__traceback__, origin, spelled)
         raise TemplateProblem(file, line, f"{type(error).__name__}: {error}") from None

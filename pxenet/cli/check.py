@@ -15,7 +15,7 @@ from pxenet.model import Host
 from pxenet.net.interfaces import interfaces
 from pxenet.rack.desk import Desk
 from pxenet.rack.offering import MODES, UNKNOWN, Offering, offerings
-from pxenet.rack.preview import complaints, problems
+from pxenet.rack.preview import review
 from pxenet.wire.text import address_text, mac_text
 
 
@@ -56,13 +56,18 @@ def _check(config: Path, as_json: bool) -> int:
         settings = load(config)
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
-    desk = Desk(settings, interfaces())
-    wrong = problems(desk.rack, settings, desk.hosts(), desk.address)
+    with Desk(settings, interfaces()) as desk:
+        return _checked(config, desk, as_json)
+
+
+def _checked(config: Path, desk: Desk, as_json: bool) -> int:
+    settings = desk.settings
+    wrong, complaints = review(desk.rack, settings, desk.hosts(), desk.address)
     notes = [
         *settings.notes,
         *start_problems(settings, desk.present),
         *start_notes(settings, desk.present),
-        *complaints(desk.rack, desk.hosts(), desk.address),
+        *complaints,
     ]
     offered = offerings(desk.rack, desk.address)
     if as_json:

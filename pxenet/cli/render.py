@@ -43,9 +43,9 @@ def _render(config: Path, name: str, as_json: bool) -> int:
             )
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
-    desk = Desk(settings, interfaces())
-    seen = preview(desk.rack, host, desk.address)
-    wrong = problems(desk.rack, settings, [host], desk.address)
+    with Desk(settings, interfaces()) as desk:
+        seen = preview(desk.rack, host, desk.address)
+        wrong = problems(desk.rack, settings, [host], desk.address)
     if as_json:
         print_json(_record(seen, wrong))
     else:

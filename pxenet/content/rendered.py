@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 
 from pxenet.answer import files, kickstart
 from pxenet.answer.context import answer_path
-from pxenet.answer.templates import TemplateProblem, kind_of, render_text
+from pxenet.answer.engines import HERE, Engine, NotYetError, rendered_text
+from pxenet.answer.templates import TemplateProblem, kind_of
 from pxenet.boot import args as kernel_args
 from pxenet.boot import grub, ipxe, pxelinux
 from pxenet.boot.entries import BootText, Entry, InexpressibleError, KernelEntry, LocalEntry, Reader
 from pxenet.boot.policy import Action, Plan, fetches, loader_of
 from pxenet.content.tree import bytes_content
 from pxenet.engine.access import Permission
-from pxenet.model import Absent, Asker, Content, Host, Loader, Missing, Platform, Profile, Role
+from pxenet.model import Absent, Asker, Content, Host, Later, Loader, Missing, Platform, Profile, Role
 from pxenet.wire.text import address_text, parse_mac, parse_uuid, uuid_text, uuid_text_wire
 
 MENU_TIMEOUT_S = 30
@@ -104,6 +105,7 @@ class Rendered:
         profiles: Sequence[Profile],
         modified_at: int,
         menu_timeout_s: int = MENU_TIMEOUT_S,
+        engine: Engine = HERE,
     ) -> None:
         """``names``: what templates see (``answer.context.names``). ``may_be(key, mac, address, now)`` and ``may_read(token, address,
         now)`` are ``Access.may_be`` and ``Access.may_read_answer``. ``url(server address)``: base of our URLs. ``profiles`` in the
@@ -120,13 +122,20 @@ class Rendered:
         self._profiles = tuple(profiles)
         self._modified_at = modified_at
         self._menu_timeout_s = menu_timeout_s
+        self._engine = engine
 
     def claims(self, path: str) -> bool:
         """It is the name of an answer file or of a boot text, whosever it may be."""
         return path.startswith("answer/") or boot_name(path) is not None
 
-    def find(self, path: str, asker: Asker, now: float) -> Content | Absent | None:
+    def find(self, path: str, asker: Asker, now: float) -> Content | Absent | Later | None:
         """The text of that name for this asker; None when the name is not ours, or nobody decided what that machine boots."""
+        try:
+            return self._find(path, asker, now)
+        except NotYetError as not_yet:
+            return not_yet.later
+
+    def _find(self, path: str, asker: Asker, now: float) -> Content | Absent | None:
         if path.startswith("answer/"):
             return self._answer(path, asker, now)
         name = boot_name(path)
@@ -214,7 +223,7 @@ class Rendered:
         assert isinstance(data, Mapping)
         version = kickstart.version_named(data, values, profile.name)
         return kernel_args.complete(
-            render_text(profile.args, names, f"profile.{profile.name}.args"),
+            rendered_text(self._engine, profile.args, names, f"profile.{profile.name}.args"),
             kind=kind_of(profile.answer),
             answer_url=str(urls["answer"]),
             origin=kernel_args.Origin(
@@ -275,7 +284,7 @@ class Rendered:
     def answer(self, host: Host, profile: Profile, asker: Asker) -> str:
         """The answer file of this machine. Raises TemplateProblem and InexpressibleError."""
         profile = _for_machine(profile, asker)
-        return files.render(profile, self._names(host, profile, asker))
+        return files.render(profile, self._names(host, profile, asker), self._engine)
 
     def problems(self, host: Host, profile: Profile, asker: Asker) -> list[str]:
         """What would go wrong when this machine boots this profile: in its arguments, in each dialect, in its answer file."""

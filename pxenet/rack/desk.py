@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
+from types import TracebackType
 
+from pxenet.answer.confined import Confined
 from pxenet.config import Settings
 from pxenet.model import Host
 from pxenet.net.datagram import Interface
@@ -16,7 +19,7 @@ _UNKNOWN_MAC = bytes.fromhex("020000000001")
 
 
 class Desk:
-    """A rack to ask, and the address under which its clients would know the server."""
+    """A rack to ask, and the address under which its clients would know the server. To be closed: templates are rendered by a child."""
 
     def __init__(self, settings: Settings, present: Sequence[Interface]) -> None:
         """``present``: the interfaces of this machine."""
@@ -24,9 +27,23 @@ class Desk:
         self.present = tuple(present)
         self.address = self._address()
         # Tokens are made of the store's secret: a fixed one, so that the same configuration shows the same texts each time.
+        self._engine = Confined(again_s=math.inf)
         self.rack = Rack(
-            settings, MemoryStore(secret=bytes(32)), interfaces=self.present, tell=lambda event: None, clock=time.time
+            settings,
+            MemoryStore(secret=bytes(32)),
+            interfaces=self.present,
+            tell=lambda event: None,
+            clock=time.time,
+            engine=self._engine,
         )
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine.close()
 
     def hosts(self) -> list[Host]:
         """Every host of the configuration, and one that stands for all others when those are installed too."""

@@ -84,34 +84,47 @@ def preview(rack: Rack, host: Host, server_address: int) -> Preview:
 
 def problems(rack: Rack, settings: Settings, hosts: Iterable[Host], server_address: int) -> list[Problem]:
     """Every fault in a template or in kernel arguments, once each, with the hosts that it concerns."""
-    found: dict[tuple[str, Fault], list[str]] = {}
-    for host in hosts:
-        profile = rack.profiles.get(host.profile or "")
-        if profile is not None:
-            for fault in _faults(rack, host, profile, server_address):
-                found.setdefault((profile.name, fault), []).append(host.name)
-    return [_problem(settings, profile, fault, names) for (profile, fault), names in found.items()]
+    return review(rack, settings, hosts, server_address)[0]
 
 
-def complaints(rack: Rack, hosts: Iterable[Host], server_address: int) -> list[Problem]:
-    """What an installer would not like in a rendered kickstart, of the release that ``vars.version`` or the profile's name tells."""
-    found: dict[tuple[str, kickstart.Note], list[str]] = {}
+def review(
+    rack: Rack, settings: Settings, hosts: Iterable[Host], server_address: int
+) -> tuple[list[Problem], list[Problem]]:
+    """(``problems``, and what an installer would not like in a rendered kickstart), once each, with the hosts that they concern.
+
+    The release is the one that ``vars.version`` or the profile's name tells.
+    """
+    faults: dict[tuple[str, Fault], list[str]] = {}
+    notes: dict[tuple[str, kickstart.Note], list[str]] = {}
     for host in hosts:
         profile = rack.profiles.get(host.profile or "")
-        if profile is None or profile.answer is None or kind_of(profile.answer) != "kickstart":
+        if profile is None:
+            continue
+        for fault in _faults(rack, host, profile, server_address):
+            faults.setdefault((profile.name, fault), []).append(host.name)
+        if profile.answer is None:
             continue
         try:
             text = rack.rendered.answer(host, profile, Asker(host.address or 0, host, server=server_address))
-        except TemplateProblem:
-            continue  # told by ``problems``
-        values = {**profile.vars, **host.vars}
-        version = kickstart.version_named({**profile.kickstart, **host.kickstart}, values, profile.name)
-        for note in kickstart.check(text, version):
-            found.setdefault((profile.answer, note), []).append(host.name)
-    return [
-        Problem(answer, None, "", f"rendered for {_listed(names)}: {note}", "")
-        for (answer, note), names in found.items()
-    ]
+        except TemplateProblem as problem:
+            faults.setdefault((profile.name, problem.fault), []).append(host.name)
+            continue
+        for note in _notes(profile, host, text):
+            notes.setdefault((profile.answer, note), []).append(host.name)
+    return (
+        [_problem(settings, profile, fault, names) for (profile, fault), names in faults.items()],
+        [
+            Problem(answer, None, "", f"rendered for {_listed(names)}: {note}", "")
+            for (answer, note), names in notes.items()
+        ],
+    )
+
+
+def _notes(profile: Profile, host: Host, text: str) -> list[kickstart.Note]:
+    if kind_of(profile.answer) != "kickstart":
+        return []
+    values = {**profile.vars, **host.vars}
+    return kickstart.check(text, kickstart.version_named({**profile.kickstart, **host.kickstart}, values, profile.name))
 
 
 def _client(host: Host, arch: int) -> BootClient:
@@ -165,11 +178,6 @@ def _faults(rack: Rack, host: Host, profile: Profile, server_address: int) -> It
         yield problem.fault
     except InexpressibleError as problem:
         yield Fault(f"profile.{profile.name}.args", 0, str(problem))
-    if profile.answer is not None:
-        try:
-            rack.rendered.answer(host, profile, asker)
-        except TemplateProblem as problem:
-            yield problem.fault
 
 
 def _problem(settings: Settings, profile: str, fault: Fault, names: list[str]) -> Problem:

@@ -10,6 +10,7 @@ from typing import overload
 from urllib.parse import parse_qs
 
 from pxenet.answer import context
+from pxenet.answer.engines import HERE, Engine
 from pxenet.boot import policy
 from pxenet.config import ProfileTree, Settings
 from pxenet.content.chain import GrubScript
@@ -118,6 +119,7 @@ class Rack:
         neighbour: Callable[[int], bytes | None] = lambda address: None,
         steady: Callable[[], float] | None = None,
         image_cache: Path | None = None,
+        engine: Engine = HERE,
     ) -> None:
         self.settings = settings
         self._tell = tell
@@ -161,6 +163,7 @@ class Rack:
             loaders=settings.boot.loaders,
             profiles=settings.profiles,
             modified_at=int(clock()),
+            engine=engine,
         )
         self.images: dict[Path, IsoImage] = {}
         """The images that profiles are served from. A server has them read by threads."""

@@ -46,6 +46,7 @@ from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
 from pxenet.server.reach import unreachable
 from pxenet.server.recording import Recorder
+from pxenet.server.rendering import Rendering
 from pxenet.server.site import RackSite
 from pxenet.server.summary import summary
 from pxenet.server.tap import Tap
@@ -136,6 +137,7 @@ async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Scree
         store = _open_store(settings)
         closing.callback(store.close)
         log = EventLog(stream, as_json=as_json, name_of=lambda mac, address: rack.name_of(mac, address), quiet=_QUIET)
+        rendering = Rendering()
         rack = Rack(
             settings,
             store,
@@ -146,13 +148,14 @@ async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Scree
             steady=time.monotonic,
             neighbour=neighbours(),
             image_cache=settings.server.state / "images",
+            engine=rendering,
         )
         for line in summary(settings, rack, interfaces, ports):
             log.say(line)
         tls = Tls(tuple(ports.https), context) if context is not None else None
         control = closing.enter_context(_control(settings, log))
         await _serve_until_signal(
-            Parts(settings, tuple(interfaces), rack, store, ports, tls, log, control, screen), signals
+            Parts(settings, tuple(interfaces), rack, rendering, store, ports, tls, log, control, screen), signals
         )
         log.settle(all_of_it=True)
         log.say("stopped")
@@ -165,6 +168,7 @@ class Parts:
     settings: Settings
     interfaces: tuple[Interface, ...]
     rack: Rack
+    rendering: Rendering
     store: Store
     ports: Ports
     tls: Tls | None
@@ -193,6 +197,7 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
                 failures = Failures(parts.settings.server.state, recorder.remembered, rack.tell, keep=keep)
                 log.watchers.add(failures.watch)
                 shells.start_soon(failures.run)
+            shells.start_soon(parts.rendering.run)
             shells.start_soon(Fetching(rack.cache, time.time, rack.tell).run)
             shells.start_soon(Indexing(rack.images.values(), parts.settings.server.state / "images", log.say).run)
             if parts.control is not None:
@@ -283,8 +288,8 @@ def _check(settings: Settings, present: Sequence[Interface]) -> None:
     """What only this machine can tell, and every text of every host: the first machine that needs it would find out at night."""
     wrong = start_problems(settings, present)
     if not wrong:
-        desk = Desk(settings, present)
-        wrong = problems(desk.rack, settings, desk.hosts(), desk.address)
+        with Desk(settings, present) as desk:
+            wrong = problems(desk.rack, settings, desk.hosts(), desk.address)
     if wrong:
         raise ConfigError(wrong)
 

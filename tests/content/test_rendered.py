@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pxenet.answer.context import names
+from pxenet.answer.engines import HERE, Engine, Job, NotYetError
 from pxenet.boot.policy import DEFAULT_LOADERS, Action, Plan
 from pxenet.content.plain import read
 from pxenet.content.rendered import BootName, Rendered, boot_name
@@ -19,6 +21,7 @@ from pxenet.model import (
     ClientKind,
     Content,
     Host,
+    Later,
     Loader,
     Missing,
     Platform,
@@ -61,8 +64,9 @@ class World:
         self.refused = ""
         self.ended = False
 
-    def rendered(self) -> Rendered:
+    def rendered(self, engine: Engine = HERE) -> Rendered:
         return Rendered(
+            engine=engine,
             plan=self.plan,
             host_of_mac=lambda mac: {MAC1: ONE, MAC2: TWO}.get(mac) or stranger(mac),
             host_of_uuid=lambda uuid: {UUID: TWO}.get(uuid),
@@ -104,7 +108,7 @@ def asker(host: Host | None, address: int = A1, client: BootClient | None = None
     return Asker(address, host, "lease" if host else "", client, SERVER)
 
 
-def text(found: Content | Absent | None) -> str:
+def text(found: Content | Absent | Later | None) -> str:
     assert isinstance(found, Content), found
     return read(found).decode()
 
@@ -345,3 +349,28 @@ def test_problems_of_a_dialect(tmp_path: Path) -> None:
 def test_a_good_host_has_no_problems(world: World) -> None:
     """Nothing is said about what is right."""
     assert [] == world.rendered().problems(ONE, world.profile, asker(ONE))
+
+
+class Slow:
+    """An engine whose texts are there when somebody asks for the second time."""
+
+    def __init__(self) -> None:
+        self.later: Later | None = None
+
+    def render(self, job: Job) -> str:
+        if self.later is None:
+            self.later = Later()
+            raise NotYetError(self.later)
+        return job.run()
+
+
+@pytest.mark.parametrize("path", ["grub.cfg", "answer/token-one/alma9/ks.cfg"])
+def test_a_text_that_takes_a_while(world: World, path: str) -> None:
+    """Arguments and answer files come later when they take a while, and are then what they would have been at once."""
+    world.profile = replace(world.profile, args="host={{ host.name }}")
+    slow = Slow()
+    rendered = world.rendered(slow)
+    found = rendered.find(path, asker(ONE), 0.0)
+    assert isinstance(found, Later)
+    assert found is slow.later
+    assert text(world.rendered().find(path, asker(ONE), 0.0)) == text(rendered.find(path, asker(ONE), 0.0))

@@ -6,19 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pxenet.answer.engines import HERE, Engine, Job
 from pxenet.answer.kickstart.commands import render_data
 from pxenet.answer.kickstart.data import Kickstart, from_mapping, laid_over
 from pxenet.answer.kickstart.dialects import DEFAULT_VERSION, Version, version_of
 from pxenet.answer.kickstart.lines import InexpressibleError
 from pxenet.answer.kickstart.machine import machine_of, mapping
 from pxenet.answer.kickstart.scripts import reports
-from pxenet.answer.templates import TemplateProblem, render_file
+from pxenet.answer.templates import TemplateProblem
 
 BUILT_IN = "kickstart"
 """What a profile's ``answer`` says to have a kickstart made of data and variables."""
 
 
-def render(path: str, names: Mapping[str, object]) -> str:
+def render(path: str, names: Mapping[str, object], engine: Engine = HERE) -> str:
     """An answer file for one machine: made of data (:data:`BUILT_IN`), or the template of that path. Raises TemplateProblem.
 
     A template of a profile that has data sees them rendered, as ``kickstart.text``, ``.commands``, ``.packages`` and ``.scripts``.
@@ -26,7 +27,8 @@ def render(path: str, names: Mapping[str, object]) -> str:
     data = mapping(names, "kickstart")
     if path == BUILT_IN:
         return _rendered(data, names)["text"]
-    return render_file(path, {**names, "kickstart": _rendered(data, names)} if data else names)
+    seen = {**names, "kickstart": _rendered(data, names)} if data else names
+    return engine.render(Job(path, "", "", seen))
 
 
 def reporting(text: str, names: Mapping[str, object]) -> str:
