@@ -115,6 +115,45 @@ FEATURES: dict[str, Mapping[str, object]] = {
     },
     "on error": {"on_error": "journalctl | tail"},
     "hosts": {"etc_hosts": ["10.0.0.1 boot boot.example", "10.0.0.2 dns"]},
+    "halt": {"end": "halt", "selinux": "disabled", "language": "de_DE.UTF-8", "services": ["-cups"]},
+    "wipe linux": {"disk": {"use": ["sda"], "wipe": "linux"}},
+    "msdos": {"disk": {"use": ["sda"], "label": "msdos"}},
+    "layout by commands": {
+        "disk": {"scheme": "none"},
+        "commands": ["zerombr", "clearpart --all --initlabel", "autopart"],
+    },
+    "encrypted partitions": {
+        "disk": {"use": ["sda", "sdb"], "passphrase": "open sesame"},
+        "volume_group": [{"name": "vg0", "disks": ["sdb"], "size": "100G"}],
+        "partition": [
+            {"mount": "/boot", "size": "1G", "disk": "sda"},
+            {"mount": "/srv", "size": "10G", "disk": "sda", "encrypt": True},
+            {"mount": "/", "size": "20G", "group": "vg0", "encrypt": True},
+            {"mount": "/data", "size": "5G", "raid": "0", "encrypt": True},
+        ],
+    },
+    "prepboot": {"partition": [{"mount": "prepboot", "size": "8M"}, {"mount": "/", "size": "rest"}]},
+    "biosboot": {"partition": [{"mount": "biosboot", "size": "1M"}, {"mount": "/", "size": "rest"}]},
+    "btrfs partition": {"partition": [{"mount": "/", "size": "rest", "filesystem": "btrfs"}]},
+    "volume label": {
+        "volume_group": [{"name": "vg0"}],
+        "partition": [{"mount": "/", "size": "20G", "group": "vg0", "label": "root", "mkfs_options": "-m 1"}],
+    },
+    "raid options": {
+        "disk": {"use": ["sda", "sdb"]},
+        "partition": [{"mount": "/", "size": "20G", "raid": "1", "label": "root", "mkfs_options": "-m 1"}],
+    },
+    "not at start": {"network": [{}, {"device": "eth1", "start": False}]},
+    "no ipv6": {"network": [{"ipv6": "none"}]},
+    "mirrors": {
+        "repository": [{"name": "extra", "mirror_list": "http://10.0.0.1/list", "proxy": "http://10.0.0.1:3128"}]
+    },
+    "bootloader partition": {"bootloader": {"location": "partition"}},
+    "no bootloader": {"bootloader": {"location": "none"}},
+    "kdump off": {"kdump": "off"},
+    "kdump auto": {"kdump": "auto"},
+    "pre-install": {"script": [{"when": "pre-install", "body": "true"}]},
+    "on error as script": {"script": [{"when": "onerror", "body": "true"}]},
     "commands": {"commands": ["iscsiname iqn.2024-01.org.example:x"]},
 }
 
@@ -141,6 +180,15 @@ REFUSED: dict[tuple[str, str], str] = {
     ("repository kept", "rhel6"): "repository[1]",
     ("metalink", "rhel6"): "repository[1]",
     ("metalink", "rhel7"): "repository[1]",
+    ("msdos", "rhel6"): "disk.label",
+    ("btrfs partition", "rhel8"): "partition[1]",
+    ("btrfs partition", "rhel9"): "partition[1]",
+    ("btrfs partition", "rhel10"): "partition[1]",
+    ("volume label", "rhel6"): "partition[1]",
+    ("raid options", "rhel6"): "partition[1]",
+    ("pre-install", "rhel6"): "script[1].body",
+    ("on error as script", "rhel6"): "script[1].body",
+    ("on error as script", "rhel7"): "script[1].body",
     ("on error", "rhel6"): "on_error",
     ("on error", "rhel7"): "on_error",
 }

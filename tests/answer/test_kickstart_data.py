@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import subprocess
 import sys
+import typing
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,15 @@ from pykickstart.version import makeVersion
 
 from pxenet.answer.context import names
 from pxenet.answer.kickstart import BUILT_IN, Version, check, render
-from pxenet.answer.kickstart.data import Kickstart, from_mapping, laid_over, to_mapping
+from pxenet.answer.kickstart.data import Kickstart, from_mapping, laid_over, record_in, to_mapping, types_of
 from pxenet.answer.kickstart.lines import InexpressibleError, quoted
 from pxenet.answer.templates import TemplateProblem
+from pxenet.config import from_text
+from pxenet.config.document import toml
 from pxenet.model import Host, Profile
+from pxenet.net.datagram import Interface
+from pxenet.rack.desk import Desk
+from pxenet.rack.preview import problems
 
 
 def seen(version: str, data: Mapping[str, object], profile: str = "linux") -> dict[str, object]:
@@ -57,6 +64,82 @@ def test_every_feature_in_every_release(feature: str, version: Version) -> None:
     assert {handler: [] for handler in HANDLERS[version]} == {
         handler: complaints(text, handler) for handler in HANDLERS[version]
     }
+
+
+def _kinds(record: type, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Each key of the data, and the type of what is written there, tables excepted."""
+    for each in dataclasses.fields(record):
+        kind = types_of(record)[each.name]
+        inner, _ = record_in(kind)
+        if inner is None:
+            yield prefix + each.name, kind
+        else:
+            yield from _kinds(inner, f"{prefix}{each.name}.")
+
+
+def _written(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Each key of a feature, and its value."""
+    for name, value in values.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, Mapping):
+                yield from _written(each, f"{prefix}{name}.")
+            else:
+                yield prefix + name, each
+
+
+def _spellings(key: str, kind: object) -> list[tuple[str, object]]:
+    """What is to be tried of a key: every choice where there are some, else any value."""
+    if typing.get_origin(kind) is typing.Literal:
+        return [(key, choice) for choice in typing.get_args(kind) if choice]
+    return [(key, True), (key, False)] if kind is bool else [(key, None)]
+
+
+def test_the_matrix_is_whole() -> None:
+    """Every key of the data is a feature of the matrix, with each of its choices; defaults are tried by all others."""
+    kinds = dict(_kinds(Kickstart))
+    wanted = {each for key, kind in kinds.items() for each in _spellings(key, kind)}
+    choices = {key for key, kind in kinds.items() if _spellings(key, kind) != [(key, None)]}
+    tried = {(key, value if key in choices else None) for data in FEATURES.values() for key, value in _written(data)}
+    tried |= {(key, value if key in choices else None) for key, value in _written({"version": "rhel9", **PASSWORD})}
+    defaults = {(key, value) for key, value in _written(_defaults(Kickstart)) if key in choices}
+    assert set() == wanted - tried - defaults
+
+
+def _defaults(record: type) -> dict[str, object]:
+    """What is written nowhere: the default of each key that has one, of tables in lists too."""
+    found: dict[str, object] = {}
+    for each in dataclasses.fields(record):
+        inner, _ = record_in(types_of(record)[each.name])
+        if inner is not None:
+            found[each.name] = _defaults(inner)
+        elif each.default is not dataclasses.MISSING:
+            found[each.name] = each.default
+    return found
+
+
+@pytest.mark.parametrize(("feature", "version"), REFUSED, ids="-".join)
+def test_what_is_refused_names_key_host_and_release(feature: str, version: str, tmp_path: Path) -> None:
+    """In a configuration, the problem says where it was written, for which host, and which release cannot be told."""
+    (tmp_path / "vmlinuz").write_text("")
+    data = {"version": version, **PASSWORD, **FEATURES[feature]}
+    lines = "\n".join(f"{key} = {toml(value)}" for key, value in data.items())
+    text = f'[[profile]]\nname = "linux"\nkernel = "vmlinuz"\n[profile.kickstart]\n{lines}\n{HOST}'
+    settings = from_text(text, tmp_path, file="rack.toml")
+    with Desk(settings, [Interface(1, "eth0", b"", ((0x0A000001, 24),))]) as desk:
+        (found,) = problems(desk.rack, settings, desk.hosts(), desk.address)
+    key = f"profile[1] (linux).kickstart.{REFUSED[feature, version]}"
+    assert (key, True, True) == (found.key, version in found.wrong, found.wrong.endswith("(for web01)")), str(found)
+
+
+HOST = """\
+[[dhcp.subnet]]
+network = "10.0.0.0/24"
+[[host]]
+mac = "52:54:00:12:34:56"
+name = "web01"
+address = "10.0.0.11"
+profile = "linux"
+"""
 
 
 def test_the_validator_itself_can_object() -> None:

@@ -7,7 +7,8 @@ carries the end of the installer's log.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from pxenet.answer.kickstart.checks import body_lines
@@ -22,6 +23,9 @@ _TAIL_BYTES = 4000
 
 _NO_ONERROR = (Version.RHEL6, Version.RHEL7)
 """Releases whose installer does not run ``%onerror``; they have ``%traceback``, for crashes of the installer itself."""
+
+_NOT_RUN: Mapping[str, Sequence[Version]] = MappingProxyType({"onerror": _NO_ONERROR, "pre-install": (Version.RHEL6,)})
+"""Sections that a release's parser takes, and nobody runs there (installation guides)."""
 
 
 def scripts(data: Kickstart, machine: Machine, version: Version) -> Iterator[str]:
@@ -40,8 +44,8 @@ def scripts(data: Kickstart, machine: Machine, version: Version) -> Iterator[str
         owners += [(f"user[{index + 1}].ssh_keys", user.name, user.ssh_keys) for index, user in enumerate(data.user)]
         every += [(key, Script("post", _authorized(name, keys))) for key, name, keys in owners if keys]
     for key, script in every:
-        if script.when == "onerror" and version in _NO_ONERROR:
-            raise InexpressibleError(key, f"cannot be told to {version.value}: its installer runs no %onerror")
+        if version in _NOT_RUN.get(script.when, ()):
+            raise InexpressibleError(key, f"cannot be told to {version.value}: its installer runs no %{script.when}")
         yield ""
         yield from section(_opening(script), _body(key, script))
     yield from reports(machine, version)
