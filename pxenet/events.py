@@ -165,6 +165,11 @@ KINDS: dict[str, Kind] = {
         "what was on the wire could not be kept in {directory}: {why}",
         "free disk space, or mend its rights",
     ),
+    "worker.ended": Kind(
+        Level.ERROR,
+        "lost worker {worker} (process {process}), {how}; another one takes its place in {pause_s} s",
+        "its clients ask again by themselves; if it was not ended by a person, what it printed says why",
+    ),
     "install.callback_refused": Kind(Level.WARNING, "sent a callback that is not valid: {why}"),
 }
 

@@ -77,7 +77,16 @@ def _running(row: Row) -> Iterator[str]:
             f"  HTTP       {http['requests']} requests, {http['open']} connections, "
             f"{http['bytes_sent'] / 1e6:.1f} MB sent, {http['broken']} broken off"
         )
+    for worker in row.get("workers", []):
+        yield f"  worker {worker['worker']:<3} {_worker(worker)}"
     yield from _complaints(row)
+
+
+def _worker(row: Row) -> str:
+    tftp, http = _part(row, "tftp"), _part(row, "http")
+    who = f"process {row['process']}" if row["process"] else "missing, another one begins soon"
+    lost = f", {row['ended']} lost before it" if row["ended"] else ""
+    return f"{who}{lost}: {tftp.get('completed', 0)} files by TFTP, {http.get('bytes_sent', 0) / 1e6:.1f} MB by HTTP"
 
 
 def _complaints(row: Row) -> Iterator[str]:

@@ -117,7 +117,11 @@ class ServerKeys(Section):
         "0: nothing is kept, machines are told the URL itself.",
         examples=[50],
     )
-    workers: Workers = Field(default=1, description="Processes that serve file contents; for now there is one.")
+    workers: Workers = Field(
+        default=1,
+        description='Processes that serve files by TFTP and HTTP; "auto": one for each processor. 1: the server itself does it.',
+        examples=[1],
+    )
 
 
 class SubnetKeys(Section):

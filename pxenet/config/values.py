@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import json
+import os
 import re
 import uuid
 from collections.abc import Callable
@@ -215,13 +216,17 @@ def domain(value: object) -> str:
     return text
 
 
+MAX_WORKERS = 64
+"""More than a network card has queues."""
+
+
 def workers(value: object) -> int:
-    """The number of serving processes, which is one: a larger number is refused rather than silently not kept."""
-    right = "write 1, or leave it out"
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    """The number of processes that serve files: as many as there are processors for "auto"."""
+    if value == "auto":
+        return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    right = f'write a number from 1 to {MAX_WORKERS}, or "auto" for one for each processor'
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_WORKERS:
         raise BadValueError(f"{shown(value)} is not a number of processes", right)
-    if value > 1:
-        raise BadValueError(f"{value} processes are more than this version can run: one serves everything", right)
     return value
 
 

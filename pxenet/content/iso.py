@@ -111,27 +111,28 @@ class IsoImage:
 
     def is_same(self, loaded: Loaded) -> bool:
         """The path holds what was read."""
-        try:
-            return bool(loaded.key) and iso_index.key_of(os.stat(self.path)) == loaded.key
-        except OSError:
-            return False
+        return _is_at(self.path, loaded.key)
 
 
 class _Standing:
     """See ``model.Standing``: a file of an image stands as long as the image does."""
 
-    __slots__ = ("_image", "_loaded")
+    __slots__ = ("_key", "_path", "changed_at")
 
-    def __init__(self, image: IsoImage, loaded: Loaded) -> None:
-        self._image = image
-        self._loaded = loaded
-
-    @property
-    def changed_at(self) -> float:
-        return self._loaded.changed_at
+    def __init__(self, path: Path, loaded: Loaded) -> None:
+        self._path = path
+        self._key = loaded.key
+        self.changed_at = loaded.changed_at
 
     def holds(self) -> bool:
-        return self._image.is_same(self._loaded)
+        return _is_at(self._path, self._key)
+
+
+def _is_at(path: Path, key: str) -> bool:
+    try:
+        return bool(key) and iso_index.key_of(os.stat(path)) == key
+    except OSError:
+        return False
 
 
 class Iso:
@@ -171,7 +172,7 @@ class Iso:
             mime_type(path),
             self._roles.get(path, self._role),
             self._profile,
-            standing=_Standing(self._image, current),
+            standing=_Standing(self._image.path, current),
         )
 
     def claims(self, path: str) -> bool:

@@ -83,8 +83,15 @@ class _Arena:
 class BatchedUdpSocket(UdpSocket):
     """As UdpSocket; one system call takes or gives up to ``BATCH`` datagrams."""
 
-    def __init__(self, port: int, address: str = "0.0.0.0", interface: str | None = None) -> None:
-        super().__init__(port, address, interface)
+    def __init__(
+        self,
+        port: int,
+        address: str = "0.0.0.0",
+        interface: str | None = None,
+        *,
+        bound: socket.socket | None = None,
+    ) -> None:
+        super().__init__(port, address, interface, bound=bound)
         self._in = _Arena(MAX_DATAGRAM)
         self._controls: dict[bytes, tuple[int, int, bool]] = {}
         self._out = _Arena(SMALL_BYTES)

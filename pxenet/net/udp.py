@@ -48,6 +48,29 @@ class UdpStatistics:
     """Datagrams that the kernel refused; to the peer they look like lost packets."""
 
 
+def bind_udp(
+    port: int, address: str = "0.0.0.0", interface: str | None = None, *, shared: bool = False
+) -> socket.socket:
+    """A bound socket of the kind that ``UdpSocket`` serves. Raises OSError when the port cannot be bound.
+
+    ``shared``: others of ours may be bound to it too; the kernel gives each client to one of them (SO_REUSEPORT).
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        made.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if interface:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+        made.bind((address, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
 class UdpSocket:
     """One bound, non-blocking UDP socket.
 
@@ -55,20 +78,18 @@ class UdpSocket:
     Raises OSError when the port cannot be bound.
     """
 
-    def __init__(self, port: int, address: str = "0.0.0.0", interface: str | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        address: str = "0.0.0.0",
+        interface: str | None = None,
+        *,
+        bound: socket.socket | None = None,
+    ) -> None:
+        """``bound``: a socket of ``bind_udp``, instead of one that is made here."""
         self.statistics = UdpStatistics()
         self.interface = socket.if_nametoindex(interface) if interface else 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        try:
-            self.socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-            if interface:
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
-            self.socket.bind((address, port))
-        except BaseException:
-            self.socket.close()
-            raise
+        self.socket = bound or bind_udp(port, address, interface)
         self.port: int = self.socket.getsockname()[1]
 
     def fileno(self) -> int:

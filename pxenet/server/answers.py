@@ -39,7 +39,7 @@ _FRAMES = 50
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What answers are made of. ``counters`` gives frozen records of statistics by the name of their part."""
+    """What answers are made of. ``counters`` gives records of statistics by the name of their part, as of the last ``recount``."""
 
     settings: Settings
     interfaces: tuple[Interface, ...]
@@ -50,6 +50,7 @@ class Desk:
     recorder: Recorder
     counters: Callable[[], Mapping[str, object]]
     started_at: float
+    recount: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
 
 class Answers:
@@ -75,6 +76,7 @@ class Answers:
         await ask(request, reply)
 
     async def _status(self, request: Mapping[str, object], reply: Reply) -> None:
+        await self._desk.recount()
         await reply.rows([self.status()])
 
     def status(self) -> Row:

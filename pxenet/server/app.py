@@ -11,9 +11,10 @@ import os
 import pwd
 import signal
 import socket
+import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +39,7 @@ from pxenet.server.datagrams import Shell
 from pxenet.server.events import EventLog, Stream, lost_line
 from pxenet.server.failures import Failures
 from pxenet.server.fetching import Fetching
-from pxenet.server.http import HttpServer, Tls
+from pxenet.server.http import Tls
 from pxenet.server.indexing import Indexing
 from pxenet.server.lines import Lines
 from pxenet.server.notify import notify
@@ -47,9 +48,13 @@ from pxenet.server.privileges import UserError, drop, find_user, hand_over
 from pxenet.server.reach import unreachable
 from pxenet.server.recording import Recorder
 from pxenet.server.rendering import Rendering
+from pxenet.server.service import Service
 from pxenet.server.site import RackSite
+from pxenet.server.spawner import Spawner, spawner
 from pxenet.server.summary import summary
 from pxenet.server.tap import Tap
+from pxenet.server.worker import WATCHED, work
+from pxenet.server.workers import Workers
 from pxenet.store.base import Store, StoreError
 from pxenet.store.sqlite import open_sqlite
 
@@ -67,10 +72,6 @@ _QUIET = frozenset({"dhcp.discover", "tftp.start"})
 
 _HOUSEKEEPING_S = 10.0
 """Time-outs of installs are hours; and nobody waits for the count of what was not shown."""
-
-
-_WATCHED = 500
-"""Transfers of each kind that a screen is told of: more than have room on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +98,22 @@ def run(
 
     ``stream`` takes the lines, and must not wait for its reader; None: standard output, by a thread. ``screen`` draws the live picture.
     """
-    if stream is not None:
-        trio.run(serve, settings, as_json, stream, screen)
-        return
-    sys.stdout.flush()
-    try:
-        fd = sys.stdout.fileno()
-    except OSError:  # replaced by somebody who collects what is printed, in memory
-        trio.run(serve, settings, as_json, sys.stdout, screen)
-        return
-    lines = Lines(fd, partial(lost_line, as_json))
-    try:
-        trio.run(serve, settings, as_json, lines, screen)
-    finally:
-        lines.close(_LAST_WORDS_S)
+    with ExitStack() as closing:
+        prepared = _prepare(settings, closing)
+        if stream is not None:
+            trio.run(serve, prepared, as_json, stream, screen)
+            return
+        sys.stdout.flush()
+        try:
+            fd = sys.stdout.fileno()
+        except OSError:  # replaced by somebody who collects what is printed, in memory
+            trio.run(serve, prepared, as_json, sys.stdout, screen)
+            return
+        lines = Lines(fd, partial(lost_line, as_json))
+        try:
+            trio.run(serve, prepared, as_json, lines, screen)
+        finally:
+            lines.close(_LAST_WORDS_S)
 
 
 def served_interfaces(settings: Settings, present: Sequence[Interface]) -> list[Interface]:
@@ -122,18 +125,41 @@ def served_interfaces(settings: Settings, present: Sequence[Interface]) -> list[
     return [interface for interface in present if interface.addresses and interface.name != "lo"]
 
 
-async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Screen | None = None) -> None:
-    """``run``, inside trio."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is there before anything runs: ports that are bound, and rights that are dropped."""
+
+    settings: Settings
+    interfaces: tuple[Interface, ...]
+    ports: Ports
+    tls: ssl.SSLContext | None
+    spawner: Spawner | None
+    """With several workers only."""
+
+
+def _prepare(settings: Settings, closing: ExitStack) -> Prepared:
+    """Check, bind, drop privileges. Raises ConfigError; ``closing`` takes back what was opened."""
     present = system_interfaces()
     _check(settings, present)
     context = tls_context(settings)  # its key may be root's alone
     user = _user(settings)
-    interfaces = served_interfaces(settings, present)
+    interfaces = tuple(served_interfaces(settings, present))
+    ports = bind(settings, interfaces)
+    closing.callback(ports.close)
+    if user is not None:
+        _become(settings, user)
+    maker = None
+    if settings.server.workers > 1:
+        # Before there are threads, trio, a store: what is copied now can be copied again at any time.
+        maker = spawner(lambda number, end: work(number, end, settings, ports, context))
+        closing.callback(maker.close)
+    return Prepared(settings, interfaces, ports, context, maker)
+
+
+async def serve(prepared: Prepared, as_json: bool, stream: Stream, screen: Screen | None = None) -> None:
+    """``run``, inside trio."""
+    settings, interfaces, ports = prepared.settings, prepared.interfaces, prepared.ports
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as closing:
-        ports = bind(settings, interfaces)
-        closing.callback(ports.close)
-        if user is not None:
-            _become(settings, user)
         store = _open_store(settings)
         closing.callback(store.close)
         log = EventLog(stream, as_json=as_json, name_of=lambda mac, address: rack.name_of(mac, address), quiet=_QUIET)
@@ -152,11 +178,8 @@ async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Scree
         )
         for line in summary(settings, rack, interfaces, ports):
             log.say(line)
-        tls = Tls(tuple(ports.https), context) if context is not None else None
         control = closing.enter_context(_control(settings, log))
-        await _serve_until_signal(
-            Parts(settings, tuple(interfaces), rack, rendering, store, ports, tls, log, control, screen), signals
-        )
+        await _serve_until_signal(Parts(prepared, rack, rendering, store, log, control, screen), signals)
         log.settle(all_of_it=True)
         log.say("stopped")
 
@@ -165,13 +188,10 @@ async def serve(settings: Settings, as_json: bool, stream: Stream, screen: Scree
 class Parts:
     """What a server is made of, before it serves."""
 
-    settings: Settings
-    interfaces: tuple[Interface, ...]
+    prepared: Prepared
     rack: Rack
     rendering: Rendering
     store: Store
-    ports: Ports
-    tls: Tls | None
     log: EventLog
     control: socket.socket | None
     screen: Screen | None
@@ -179,59 +199,69 @@ class Parts:
 
 async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None:
     """Run all shells; on a signal let transfers finish for a while, then settle what must be durable."""
-    rack, ports, log = parts.rack, parts.ports, parts.log
+    rack, log, ports = parts.rack, parts.log, parts.prepared.ports
+    settings = parts.prepared.settings
     committer = Committer(parts.store)
     tap = Tap()
-    keep = parts.settings.server.failure_captures
-    recorder = Recorder(tap, rack, parts.interfaces, time.time_ns, ring_bytes=_RING_BYTES if keep else 0)
+    keep = settings.server.failure_captures
+    recorder = Recorder(tap, rack, parts.prepared.interfaces, time.time_ns, ring_bytes=_RING_BYTES if keep else 0)
     dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link, tap)
-    tftp = Shell(rack.tftp, (*ports.tftp, *ports.tids), rack, committer, time.monotonic, tap=tap)
-    http = HttpServer(ports.http, RackSite(rack, committer), tls=parts.tls, tap=tap)
+    files = _files(parts, committer, tap)
     async with trio.open_nursery() as commits:
         commits.start_soon(committer.run)
         async with trio.open_nursery() as shells:
-            for task in (dhcp.run, tftp.run, http.run):
+            for task in (dhcp.run, files.run):
                 await shells.start(task)
             shells.start_soon(_keep_house, rack, committer, log)
             if keep:
-                failures = Failures(parts.settings.server.state, recorder.remembered, rack.tell, keep=keep)
+                failures = Failures(settings.server.state, recorder.remembered, rack.tell, keep=keep)
                 log.watchers.add(failures.watch)
                 shells.start_soon(failures.run)
             shells.start_soon(parts.rendering.run)
             shells.start_soon(Fetching(rack.cache, time.time, rack.tell).run)
-            shells.start_soon(Indexing(rack.images.values(), parts.settings.server.state / "images", log.say).run)
+            shells.start_soon(Indexing(rack.images.values(), settings.server.state / "images", log.say).run)
             if parts.control is not None:
-                answers = Answers(_desk(parts, committer, recorder, dhcp, tftp, http))
+                answers = Answers(_desk(parts, committer, recorder, dhcp, files))
                 await shells.start(Control(parts.control, answers).run)
             if parts.screen is not None:
-                shells.start_soon(parts.screen.run, View(rack, log, lambda: _under_way(rack, http)))
+                shells.start_soon(parts.screen.run, View(rack, log, lambda: files.progress(WATCHED)))
             notify("READY=1")
             await anext(signals)
             notify("STOPPING=1")
             log.say("stopping: no new clients, transfers under way may finish; a second signal stops at once")
-            await _drain((dhcp, tftp, http), signals)
+            await _drain((dhcp, files), signals)
             shells.cancel_scope.cancel()
         committer.close()
 
 
-def _desk(
-    parts: Parts, committer: Committer, recorder: Recorder, dhcp: Shell, tftp: Shell, http: HttpServer
-) -> AnswerDesk:
+def _files(parts: Parts, committer: Committer, tap: Tap) -> Service | Workers:
+    """TFTP and HTTP: by this process, or by its workers."""
+    rack, prepared = parts.rack, parts.prepared
+    ports = prepared.ports
+    if prepared.spawner is not None:
+        return Workers(prepared.spawner, ports.shares, rack, committer)
+    (share,) = ports.shares
+    tls = Tls(tuple(share.https), prepared.tls) if prepared.tls is not None else None
+    return Service(share, ports.udp, rack.tftp, rack, committer, RackSite(rack, committer), tls=tls, tap=tap)
+
+
+def _desk(parts: Parts, committer: Committer, recorder: Recorder, dhcp: Shell, files: Service | Workers) -> AnswerDesk:
     """What commands are answered from."""
-    rack, ports = parts.rack, parts.ports
+    rack, ports = parts.rack, parts.prepared.ports
 
     def counters() -> dict[str, object]:
+        counted = files.statistics()
         return {
             "dhcp": rack.dhcp.statistics(),
-            "tftp": rack.tftp.statistics(),
-            "http": http.statistics(),
-            "shells": {"dhcp": dhcp.statistics, "tftp": tftp.statistics},
-            "sockets": {str(udp.port): udp.statistics for udp in (*ports.dhcp, *ports.tftp, *ports.tids)},
+            **counted,
+            "workers": files.rows(),
+            "shells": {"dhcp": dhcp.statistics, **_part(counted, "shells")},
+            "sockets": {str(udp.port): udp.statistics for udp in ports.dhcp} | _part(counted, "sockets"),
         }
 
     return AnswerDesk(
-        parts.settings,
-        parts.interfaces,
+        parts.prepared.settings,
+        parts.prepared.interfaces,
         rack,
         parts.store,
         committer,
@@ -239,11 +269,13 @@ def _desk(
         recorder,
         counters,
         started_at=time.time(),
+        recount=files.recount,
     )
 
 
-def _under_way(rack: Rack, http: HttpServer) -> list[Progress]:
-    return rack.tftp.progress(_WATCHED) + http.progress(_WATCHED)
+def _part(counted: Mapping[str, object], name: str) -> dict[str, object]:
+    part = counted.get(name)
+    return dict(part) if isinstance(part, Mapping) else {}
 
 
 @contextmanager
@@ -258,7 +290,7 @@ def _control(settings: Settings, log: EventLog) -> Iterator[socket.socket | None
         yield control
 
 
-async def _drain(shells: Sequence[Shell | HttpServer], signals: AsyncIterator[int]) -> None:
+async def _drain(shells: Sequence[Shell | Service | Workers], signals: AsyncIterator[int]) -> None:
     """Until what is under way has finished, the grace is over, or somebody insists."""
 
     async def watch(hurry: trio.CancelScope) -> None:

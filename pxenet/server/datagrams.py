@@ -9,18 +9,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import trio
 
-from pxenet.engine.surface import NEVER, Blocks, Engine, Output
+from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Upload, Want
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
-from pxenet.model import Absent, Content, Later, Missing, Region, Verdict
+from pxenet.model import Absent, Change, Content, Later, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
 from pxenet.net.datagram import BROADCAST, Send, pack_peer, peer_port
 from pxenet.net.link import Link
 from pxenet.net.udp import UdpSocket
-from pxenet.rack import Rack
-from pxenet.server.commit import Committer
 from pxenet.server.maps import Maps
 from pxenet.server.tap import Tap
 
@@ -36,6 +35,34 @@ class ShellStatistics:
     unsent: int = 0
 
 
+class House(Protocol):
+    """What stands behind an engine: a rack, or in a worker the way to it."""
+
+    def find(self, want: Want) -> Content | Absent | Later:
+        """What is asked for."""
+        ...
+
+    def accept(self, upload: Upload) -> Absent | None:
+        """Keep a file that a client wrote; the reason when it cannot be kept."""
+        ...
+
+    def absorb(self, output: Output) -> Sequence[Change]:
+        """Take what an engine has seen; what should become durable without anybody waiting for it."""
+        ...
+
+    def committed(self, changes: Sequence[Change], verdict: Verdict) -> None:
+        """The fate of what ``absorb`` gave."""
+        ...
+
+
+class Commits(Protocol):
+    """Where changes are made durable."""
+
+    def submit(self, changes: Sequence[Change], done: Callable[[Verdict], None]) -> None:
+        """``done`` is called with the verdict."""
+        ...
+
+
 class Shell:
     """Drives one engine over its sockets. ``clock`` is the engine's (wall or monotonic)."""
 
@@ -43,8 +70,8 @@ class Shell:
         self,
         engine: Engine,
         sockets: Sequence[UdpSocket],
-        rack: Rack,
-        committer: Committer,
+        house: House,
+        committer: Commits,
         clock: Callable[[], float],
         link: Link | None = None,
         tap: Tap | None = None,
@@ -54,7 +81,7 @@ class Shell:
         # A reply leaves by the socket that has its port; where each interface has its own, by that of its interface.
         self._by_port = {udp.port: udp for udp in reversed(sockets)}
         self._by_interface = {(udp.port, udp.interface): udp for udp in sockets}
-        self._rack = rack
+        self._house = house
         self._committer = committer
         self._clock = clock
         self._link = link
@@ -119,18 +146,18 @@ class Shell:
             current = pending.pop()
             pending.extend(self._send_all(current.sends, now))
             for want in current.wants:
-                found = self._rack.find(want)
+                found = self._house.find(want)
                 if isinstance(found, Later):
                     found.then(self._answer_to(want.id))
                 else:
                     pending.append(self._engine.provide(want.id, found, now))
             for upload in current.uploads:
-                pending.append(self._engine.uploaded(upload.id, self._rack.accept(upload), now))
+                pending.append(self._engine.uploaded(upload.id, self._house.accept(upload), now))
             for commit in current.commits:
                 self._committer.submit(commit.changes, self._verdict_of(commit.id))
-            changes = self._rack.absorb(current)
+            changes = self._house.absorb(current)
             if changes:
-                self._committer.submit(changes, partial(self._rack.committed, changes))
+                self._committer.submit(changes, partial(self._house.committed, changes))
         if self._engine.deadline() < self._sleeping_until:
             self._deadline_moved.set()
         self._obeyed.unpark_all()

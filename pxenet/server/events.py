@@ -175,10 +175,14 @@ def line_of(said: Mapping[str, object]) -> str:
     who = " ".join(str(said[part]) for part in ("host", "mac", "address") if said[part])
     mark = "! " if said["level"] in _MARKED else ""
     at = time.strftime("%H:%M:%S", time.localtime(_seconds(said["at"])))
-    line = printable(f"{at} {mark}{who or 'somebody'} {said['text']}")
+    nobody = "the server" if str(said["kind"]).startswith(_OWN) else "somebody"
+    line = printable(f"{at} {mark}{who or nobody} {said['text']}")
     advice = said.get("advice")
     return f"{line}\n         what to do: {printable(str(advice))}" if advice else line
 
+
+_OWN = ("worker.",)
+"""How kinds begin that are of no machine, but of the server itself."""
 
 _MARKED = {Level.WARNING.value, Level.ERROR.value}
 

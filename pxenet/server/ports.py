@@ -13,7 +13,7 @@ from pxenet.config import ConfigError, DhcpMode, Settings
 from pxenet.net.batched import BatchedUdpSocket, batches
 from pxenet.net.datagram import Interface
 from pxenet.net.link import Link
-from pxenet.net.udp import UdpSocket
+from pxenet.net.udp import UdpSocket, bind_udp
 from pxenet.wire.text import address_text
 
 TID_SOCKETS = 4
@@ -27,19 +27,37 @@ T = TypeVar("T", UdpSocket, socket.socket)
 
 
 @dataclass(slots=True)
+class Share:
+    """What one process serves TFTP and HTTP on."""
+
+    tftp: list[socket.socket] = field(default_factory=list)
+    """The well-known port, on each address."""
+    tids: list[socket.socket] = field(default_factory=list)
+    """What transfers leave by, on each address; empty with ``single_port``."""
+    http: list[socket.socket] = field(default_factory=list)
+    https: list[socket.socket] = field(default_factory=list)
+    """Empty without a certificate."""
+
+    @property
+    def tid_ports(self) -> tuple[int, ...]:
+        """The numbers of the ports that transfers leave by."""
+        return tuple(dict.fromkeys(port_of(tid) for tid in self.tids))
+
+    def close(self) -> None:
+        """Release them, in this process."""
+        for each in (*self.tftp, *self.tids, *self.http, *self.https):
+            each.close()
+
+
+@dataclass(slots=True)
 class Ports:
     """Everything that is open. ``close`` releases it."""
 
     udp: type[UdpSocket] = UdpSocket
     """The kind of socket that this machine can have."""
     dhcp: list[UdpSocket] = field(default_factory=list)
-    tftp: list[UdpSocket] = field(default_factory=list)
-    """The well-known port, on each address."""
-    tids: list[UdpSocket] = field(default_factory=list)
-    """What transfers leave by, on each address; empty with ``single_port``."""
-    http: list[socket.socket] = field(default_factory=list)
-    https: list[socket.socket] = field(default_factory=list)
-    """Empty without a certificate."""
+    shares: list[Share] = field(default_factory=list)
+    """For each process that serves files: all share the well-known ports, the kernel gives each client to one of them."""
     link: Link | None = None
     link_refused: bool = False
     """Raw frames are not permitted: clients without an address are answered by broadcast."""
@@ -52,14 +70,18 @@ class Ports:
     @property
     def tid_ports(self) -> tuple[int, ...]:
         """The numbers of the ports that transfers leave by."""
-        return tuple(dict.fromkeys(udp.port for udp in self.tids))
+        return tuple(port for share in self.shares for port in share.tid_ports)
 
     def close(self) -> None:
         """Release every port."""
-        for udp in (*self.dhcp, *self.tftp, *self.tids):
+        self.close_own()
+        for share in self.shares:
+            share.close()
+
+    def close_own(self) -> None:
+        """Release what belongs to no share: DHCP's."""
+        for udp in self.dhcp:
             udp.close()
-        for listener in (*self.http, *self.https):
-            listener.close()
         if self.link is not None:
             self.link.close()
 
@@ -70,18 +92,40 @@ def bind(settings: Settings, interfaces: Sequence[Interface]) -> Ports:
     try:
         _bind_dhcp(ports, settings, interfaces)
         addresses = _addresses(settings, interfaces)
-        _bind_tftp(ports, settings, addresses)
-        http = settings.http
-        for address in addresses:
-            listen = partial(_listen, address, http.port)
-            ports.http.append(_bound(settings, "http.port", http.port, "TCP", listen))
-            if http.tls_cert is not None:
-                listen = partial(_listen, address, http.tls_port)
-                ports.https.append(_bound(settings, "http.tls_port", http.tls_port, "TCP", listen))
+        shared = settings.server.workers > 1
+        if shared:
+            _claim(settings, addresses)
+        for _ in range(settings.server.workers):
+            ports.shares.append(Share())
+            _bind_share(ports.shares[-1], settings, addresses, shared=shared)
     except BaseException:
         ports.close()
         raise
     return ports
+
+
+def _claim(settings: Settings, addresses: Sequence[str]) -> None:
+    """See that nobody has the ports that are shared among workers: by SO_REUSEPORT another server of this user would share them too."""
+    claimed = Share()
+    try:
+        _bind_share(claimed, settings, addresses, shared=False)
+    finally:
+        claimed.close()
+
+
+def _bind_share(share: Share, settings: Settings, addresses: Sequence[str], *, shared: bool) -> None:
+    tftp, http = settings.tftp, settings.http
+    for address in addresses:
+        make = partial(bind_udp, tftp.port, address, shared=shared)
+        share.tftp.append(_bound(settings, "tftp.port", tftp.port, "UDP", make))
+        make = partial(_listen, address, http.port, shared=shared)
+        share.http.append(_bound(settings, "http.port", http.port, "TCP", make))
+        if http.tls_cert is not None:
+            make = partial(_listen, address, http.tls_port, shared=shared)
+            share.https.append(_bound(settings, "http.tls_port", http.tls_port, "TCP", make))
+    if not tftp.single_port:
+        for _ in range(TID_SOCKETS):
+            share.tids += _same_port(addresses)
 
 
 def modes(settings: Settings) -> set[DhcpMode]:
@@ -120,23 +164,13 @@ def _addresses(settings: Settings, interfaces: Sequence[Interface]) -> list[str]
     return [_EVERYWHERE]
 
 
-def _bind_tftp(ports: Ports, settings: Settings, addresses: Sequence[str]) -> None:
-    port = settings.tftp.port
-    ports.tftp += [
-        _bound(settings, "tftp.port", port, "UDP", partial(ports.udp, port, address)) for address in addresses
-    ]
-    if not settings.tftp.single_port:
-        for _ in range(TID_SOCKETS):
-            ports.tids += _same_port(ports.udp, addresses)
-
-
-def _same_port(udp: type[UdpSocket], addresses: Sequence[str]) -> list[UdpSocket]:
+def _same_port(addresses: Sequence[str]) -> list[socket.socket]:
     """A socket on each address, all with one port that the kernel chose: the engine knows its TIDs by their numbers."""
     for attempt in range(_ATTEMPTS):
-        sockets = [udp(0, addresses[0])]
+        sockets = [bind_udp(0, addresses[0])]
         try:
             for address in addresses[1:]:
-                sockets.append(udp(sockets[0].port, address))
+                sockets.append(bind_udp(port_of(sockets[0]), address))
             return sockets
         except OSError:
             for made in sockets:
@@ -146,12 +180,20 @@ def _same_port(udp: type[UdpSocket], addresses: Sequence[str]) -> list[UdpSocket
     raise AssertionError("no attempt was made")
 
 
-def _listen(address: str, port: int) -> socket.socket:
+def port_of(bound: socket.socket) -> int:
+    """The port that it is bound to."""
+    port: int = bound.getsockname()[1]
+    return port
+
+
+def _listen(address: str, port: int, *, shared: bool) -> socket.socket:
     """A listening TCP socket; everywhere means IPv6 too, where there is IPv6."""
     if address == _EVERYWHERE and socket.has_dualstack_ipv6():
-        listener = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
+        listener = socket.create_server(
+            ("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True, reuse_port=shared
+        )
     else:
-        listener = socket.create_server((address, port), backlog=1024)
+        listener = socket.create_server((address, port), backlog=1024, reuse_port=shared)
     listener.setblocking(False)
     return listener
 

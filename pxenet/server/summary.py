@@ -64,10 +64,12 @@ def _subnet(subnet: Subnet) -> str:
 def _services(settings: Settings, rack: Rack, interfaces: Sequence[Interface], ports: Ports) -> Iterator[str]:
     tids = ", ".join(map(str, ports.tid_ports)) or "the same port"
     yield f"  TFTP on port {settings.tftp.port}/udp, transfers from {tids}; HTTP at {rack.url(_address(interfaces))}/"
-    if ports.https:
+    if settings.http.tls_cert is not None:
         yield f"  the same by HTTPS on port {settings.http.tls_port}/tcp, with the certificate {settings.http.tls_cert}"
     if settings.server.root is not None:
         yield f"  files of {settings.server.root} are served as they are"
+    if len(ports.shares) > 1:
+        yield f"  {len(ports.shares)} workers serve TFTP and HTTP; this process DHCP, and what is made for single machines"
     if ports.link_refused:
         yield "  without CAP_NET_RAW: clients that have no address yet are answered by broadcast"
     if not ports.batched:

@@ -27,7 +27,7 @@ BIG = os.urandom(1 << 16) * 192
 class Place:
     """A directory with a configuration for the loopback, and files to serve."""
 
-    def __init__(self, directory: Path, closing: ExitStack) -> None:
+    def __init__(self, directory: Path, closing: ExitStack, workers: int = 1) -> None:
         self.directory = directory
         self.closing = closing
         self.ports = free_ports()
@@ -36,7 +36,7 @@ class Place:
         (files / "blob").write_bytes(BLOB)
         (files / "big").write_bytes(BIG)
         self.config = directory / "rack.toml"
-        self.config.write_text(loopback_config(self.ports, 'root = "files"'))
+        self.config.write_text(loopback_config(self.ports, f'root = "files"\nworkers = {workers}'))
 
     def asker(self) -> Reader:
         """A TFTP client that has asked."""
@@ -83,11 +83,15 @@ def body(sock: socket.socket, head: bytes = b"") -> bytes:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     with ExitStack() as opened:
-        yield Place(tmp_path, opened)
+        yield Place(tmp_path, opened, getattr(request, "param", 1))
 
 
+alone_or_not = pytest.mark.parametrize("place", [1, 2], ids=["one process", "workers"], indirect=True)
+
+
+@alone_or_not
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_transfers_under_way_finish(place: Place, number: signal.Signals) -> None:
     """READY=1 once every port answers, STOPPING=1 at the signal; then nothing begins, what is under way ends, and the status is 0."""
@@ -112,6 +116,7 @@ def test_transfers_under_way_finish(place: Place, number: signal.Signals) -> Non
     assert "Traceback" not in server.said()
 
 
+@alone_or_not
 def test_a_second_signal_stops_at_once(place: Place) -> None:
     """Who insists does not wait for transfers, and it is still an orderly end."""
     with program(place.directory, "--config", "rack.toml") as server, place.get("big") as download:
@@ -125,6 +130,7 @@ def test_a_second_signal_stops_at_once(place: Place) -> None:
     assert "Traceback" not in server.said()
 
 
+@alone_or_not
 def test_the_grace_ends(place: Place) -> None:
     """A client that went away in the middle does not keep the server from stopping."""
     script = "from pxenet.server import app\napp.GRACE_S = 0.3"
@@ -146,6 +152,7 @@ def test_a_broken_invariant_stops_the_server_loudly(place: Place) -> None:
     assert not (place.directory / "state/pxenet.db-wal").exists()
 
 
+@alone_or_not
 def test_words_for_programs(place: Place) -> None:
     """With --json every line is an object of its kind, the summary and the end included."""
     with program(place.directory, "--config", "rack.toml", "--json") as server:
@@ -237,6 +244,7 @@ HTTP_GARBAGE: tuple[Callable[[random.Random], bytes], ...] = (
 )
 
 
+@alone_or_not
 def test_hostile_packets(place: Place) -> None:
     """Garbage to every port, then a real client is served as if nothing had been; no traceback, no event of it per packet."""
     with program(place.directory, "--config", "rack.toml") as server:

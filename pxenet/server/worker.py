@@ -1,0 +1,119 @@
+"""A worker: a process that serves TFTP and HTTP on its share of the ports, and asks the server for all that it must not decide itself.
+
+It begins as a copy of the server from before there was any state, with rights dropped (``spawner``), and ends with the server, whatever
+becomes of that. Must not know the state.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import asdict, is_dataclass
+from socket import socket
+
+import trio
+
+from pxenet.config import Settings
+from pxenet.engine.surface import Progress
+from pxenet.engine.tftp import TftpServer
+from pxenet.rack.translate import tftp_settings
+from pxenet.server.http import Tls
+from pxenet.server.ports import Ports
+from pxenet.server.post import EndedError, Post
+from pxenet.server.service import Service
+from pxenet.server.way import Way
+
+COUNTED_S = 1.0
+"""How often the server is told what was counted, so that little of it is lost with the process."""
+
+_FORGOTTEN_S = 10.0
+"""A file that nobody has asked for in this time and as long again is closed."""
+
+WATCHED = 500
+"""Transfers of each kind that a screen is told of: more than have room on it."""
+
+
+def work(number: int, end: socket, settings: Settings, ports: Ports, tls: ssl.SSLContext | None) -> None:
+    """Be the worker with this number (from 0) until the server says that it is enough, or is gone."""
+    ports.close_own()
+    for other, share in enumerate(ports.shares):
+        if other != number:
+            share.close()
+    trio.run(_serve, number, end, settings, ports, tls)
+
+
+async def _serve(number: int, end: socket, settings: Settings, ports: Ports, tls: ssl.SSLContext | None) -> None:
+    share = ports.shares[number]
+    post = Post(end)
+    way = Way(post, settings.server.root)
+    engine = TftpServer(tftp_settings(settings, share.tid_ports))
+    own = Tls(tuple(share.https), tls) if tls is not None else None
+    service = Service(share, ports.udp, engine, way, way, way, tls=own)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(post.run)
+        await nursery.start(service.run)
+        nursery.start_soon(_age, way)
+        nursery.start_soon(_count, post, service)
+        post.write("ready")
+        await _obey(post, way, service, nursery)
+
+
+async def _obey(post: Post, way: Way, service: Service, nursery: trio.Nursery) -> None:
+    """Take what the server writes, until it is gone, and then end at once: a thread that waits for a disk must not keep the ports."""
+    while True:
+        try:
+            letters, files = await post.read()
+        except EndedError:
+            os._exit(0)
+        beside = iter(files)
+        for letter in letters:
+            match letter:
+                case "answer", int(asked), bytes(description), list(numbers):
+                    way.answered(asked, description, numbers, beside)
+                case "arrived", int(which), int(available), bool(over), str(fault):
+                    way.arrived(which, available, over, fault)
+                case "back", list(numbers):
+                    way.back(numbers)
+                case "count", int(asked):
+                    under_way = [_progress(each) for each in service.progress(WATCHED)]
+                    post.write("counted", asked, plain(service.statistics()), under_way)
+                case ("drain",):
+                    nursery.start_soon(_drain, post, service, nursery)
+                case _:
+                    raise AssertionError(f"the server writes {letter!r}")
+
+
+async def _drain(post: Post, service: Service, nursery: trio.Nursery) -> None:
+    await service.drain()
+    post.write("counted", 0, plain(service.statistics()), [])
+    await post.settle()
+    nursery.cancel_scope.cancel()
+
+
+async def _age(way: Way) -> None:
+    while True:
+        await trio.sleep(_FORGOTTEN_S)
+        way.age()
+
+
+async def _count(post: Post, service: Service) -> None:
+    before: object = None
+    while True:
+        await trio.sleep(COUNTED_S)
+        counted = plain(service.statistics())
+        if counted != before:
+            post.write("counted", 0, counted, [])
+        before = counted
+
+
+def _progress(each: Progress) -> tuple[object, ...]:
+    return each.id, each.address, each.path, each.done_bytes, each.size, each.retransmits
+
+
+def plain(counted: object) -> object:
+    """Statistics as a letter has them: records as dicts."""
+    if isinstance(counted, dict):
+        return {name: plain(part) for name, part in counted.items()}
+    if is_dataclass(counted) and not isinstance(counted, type):
+        return asdict(counted)
+    return counted
