@@ -77,7 +77,8 @@ def _running(row: Row) -> Iterator[str]:
             f"  HTTP       {http['requests']} requests, {http['open']} connections, "
             f"{http['bytes_sent'] / 1e6:.1f} MB sent, {http['broken']} broken off"
         )
-    for worker in row.get("workers", []):
+    workers = row.get("workers")
+    for worker in workers if isinstance(workers, list) else []:
         yield f"  worker {worker['worker']:<3} {_worker(worker)}"
     yield from _complaints(row)
 
