@@ -108,7 +108,7 @@ class Dissection:
     def counts(self) -> Counts:
         """What was read so far."""
         return Counts(
-            self._packets, self._bytes, self._malformed, self._truncated, self._other,
+            self._packets, self._bytes, self._malformed, self._truncated, self._other + self._flows.passed_by,
             self._fragments.dropped, self._machines.closed_early,
         )  # fmt: skip
 
@@ -215,19 +215,22 @@ class Dissection:
         begins = packet.flags & (SYN | ACK | RST) == SYN
         if isinstance(side, ConnectionSide) and not (begins and side.boot is not None):
             side.connection.take(ref, packet, side.from_client)
+            if side.boot is None and side.from_client and side.connection.requests.lost:
+                self._flows.put(key, StrangerSide(self._flows), None)  # it does not speak HTTP
+                self._flows.put(reverse_key(key), StrangerSide(self._flows), None)
             return side.boot is not None
         if isinstance(side, ConnectionSide):  # a port used again
             side.connection.finish()
         elif not begins and not may_begin(packet.payload):
             if side is None:
-                self._flows.put(key, StrangerSide(), None)
+                self._flows.put(key, StrangerSide(self._flows), None)
             return False
-        connection = self._connection(key)
-        connection.take(ref, packet, True)
-        return True
+        client = self._connection(key)
+        client.connection.take(ref, packet, True)
+        return client.boot is not None
 
-    def _connection(self, key: bytes) -> Connection:
-        """A new one, whose client's packets have this key."""
+    def _connection(self, key: bytes) -> ConnectionSide:
+        """The client's side of a new one, whose packets have this key."""
 
         def began(request: OpenRequest) -> None:
             boot = asks.boot or self._machines.who(request.packet, request.ref.at_ns)
@@ -242,10 +245,10 @@ class Dissection:
                 boot.sign(sign, request.ref.number)
 
         connection = Connection(began)
-        asks, answers = ConnectionSide(connection, True), ConnectionSide(connection, False)
+        asks, answers = (ConnectionSide(self._flows, connection, by_client) for by_client in (True, False))
         self._flows.put(key, asks, None)
         self._flows.put(reverse_key(key), answers, None)
-        return connection
+        return asks
 
 
 def _transfer_packet(ref: PacketRef, packet: Packet, side: TransferSide) -> bool:

@@ -81,9 +81,10 @@ class TransferSide:
 class ConnectionSide:
     """What comes from one side of a TCP connection."""
 
-    __slots__ = ("boot", "connection", "from_client")
+    __slots__ = ("_flows", "boot", "connection", "from_client")
 
-    def __init__(self, connection: Connection, from_client: bool) -> None:
+    def __init__(self, flows: Flows, connection: Connection, from_client: bool) -> None:
+        self._flows = flows
         self.boot: OpenBoot | None = None
         """Whose it is; None: nothing was asked yet."""
         self.connection, self.from_client = connection, from_client
@@ -104,10 +105,12 @@ class ConnectionSide:
         if not (connection.client.calm and connection.server.calm):
             return False
         if size == 0:
+            self._flows.passed_by += self.boot is None
             return True
         stream, messages = connection.server, connection.responses
         if self.from_client or sequence != stream.next or not messages.skimming or size >= messages.remaining:
             return False
+        self._flows.passed_by += self.boot is None
         stream.next = (sequence + size) & _MASK
         messages.remaining -= size
         body = messages.body
@@ -123,7 +126,10 @@ class ConnectionSide:
 class StrangerSide:
     """A connection that is not HTTP's, until it says something that could be."""
 
-    __slots__ = ()
+    __slots__ = ("_flows",)
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
 
     def skim(self, buffer: bytes, start: int, end: int, wire: int, at_ns: int, number: int) -> bool:
         """Everything but beginnings."""
@@ -135,7 +141,10 @@ class StrangerSide:
             return False
         if header < 54 or 14 + total < header or 14 + total > max(wire, end - start) or start + header > end:
             return False
-        return buffer[start + header : min(start + header + 4, start + 14 + total)] not in _STARTS
+        if buffer[start + header : min(start + header + 4, start + 14 + total)] in _STARTS:
+            return False
+        self._flows.passed_by += 1
+        return True
 
 
 def may_begin(payload: bytes) -> bool:
@@ -153,6 +162,8 @@ class Flows:
         self.skims: dict[bytes, Skim] = {}
         """For the fast path: whom to ask, by ``buffer[26:38]`` of an Ethernet frame. Whose they are: ``sides``."""
         self.sides: dict[bytes, Side] = {}
+        self.passed_by = 0
+        """Packets that were skimmed, and are no part of a boot."""
         self._strangers: dict[bytes, None] = {}  # keys without a boot, the oldest first
 
     def put(self, key: bytes, side: Side, boot: OpenBoot | None) -> None:

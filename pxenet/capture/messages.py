@@ -98,11 +98,11 @@ class _State(enum.Enum):
 class Messages:
     """Reads one direction."""
 
-    __slots__ = ("_buffer", "_lost", "_starts", "_state", "_took", "body", "remaining")
+    __slots__ = ("_buffer", "_may_miss", "_starts", "_state", "_took", "body", "remaining")
 
-    def __init__(self, took: Took, lost: Callable[[], None], starts: tuple[bytes, ...]) -> None:
+    def __init__(self, took: Took, may_miss: Callable[[], None], starts: tuple[bytes, ...]) -> None:
         self._took, self._starts = took, starts
-        self._lost = lost
+        self._may_miss = may_miss
         """Called where messages may be missing."""
         self._state = _State.HEAD
         self._buffer = b""
@@ -115,11 +115,16 @@ class Messages:
         """Nothing but the number of bytes matters, for the ``remaining`` ones."""
         return self._state is _State.LENGTH and self.body is not None and not self.body.collecting
 
+    @property
+    def lost(self) -> bool:
+        """What came last is no message, or a part of one whose beginning is not known."""
+        return self._state is _State.LOOSE
+
     def take(self, segment: Segment) -> None:
         """The next bytes of the stream."""
         data = segment.payload
         if self._state is _State.LOOSE and self._begins(data):
-            self._lost()
+            self._may_miss()
             self._state, self._buffer = _State.HEAD, b""
         while data:
             data = _STEPS[self._state](self, data, segment)

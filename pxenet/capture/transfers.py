@@ -142,14 +142,15 @@ class OpenTransfer:
     def data(self, number: int, at_ns: int, block: int, size: int, payload: bytes | None) -> None:
         """A block of ``size`` bytes on the wire; ``payload`` when it was recorded whole and is wanted."""
         ahead = (block - self._next) & 0xFFFF
-        self._end_number, self._end_ns = number, at_ns
         if 0x10000 - ahead <= self._near:
+            self._end_number, self._end_ns = number, at_ns
             self._repeated(self._next + ahead - 0x10000, size, payload)
             return
         if ahead:
             self._jump(ahead)
         elif self._asked_ns:
             (self.server if self.reading else self.client).took(at_ns - self._asked_ns)
+        self._end_number, self._end_ns = number, at_ns
         self._asked_ns, self._sent_ns = 0, at_ns
         if size < self._blksize:
             self._last_block = self._next
@@ -253,7 +254,8 @@ class OpenTransfer:
 
     def _size(self) -> int | None:
         told = _option(self._options if self.reading else self.request.options, "tsize")
-        if told is None and self._last_block is not None and not self.gaps:
+        whole = all(gap.kind is Missing.LOST for gap in self.gaps)  # what was lost came after all
+        if told is None and self._last_block is not None and whole:
             return self.recorded_bytes
         return told
 
