@@ -27,6 +27,7 @@ PACKAGES = {
     "dnf": "dnf",
     "dumpcap": "wireshark-common",
     "genisoimage": "genisoimage",
+    "git": "git",
     "ip": "iproute2",
     "nft": "nftables",
     "perfdhcp": "kea-admin",

@@ -9,6 +9,7 @@ import typer
 
 from pxenet.boot.policy import RULES
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
+from pxenet.cli.render_diff import no_host, render_diff
 from pxenet.config import ConfigError, Problem, load
 from pxenet.net.interfaces import interfaces
 from pxenet.rack.desk import Desk
@@ -17,7 +18,17 @@ from pxenet.rack.preview import Offer, Preview, preview, problems
 
 def render(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration (TOML).")],
-    host: Annotated[str, typer.Argument(metavar="HOST", help="Name of a [[host]].")],
+    host: Annotated[
+        str | None, typer.Argument(metavar="HOST", help="Name of a [[host]]; with --diff all, when none is named.")
+    ] = None,
+    diff: Annotated[
+        str | None,
+        typer.Option(
+            "--diff",
+            metavar="REVISION|FILE",
+            help="Only what differs from a git revision of CONFIG, or from another file.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Print every text that a host would get.
@@ -25,10 +36,20 @@ def render(
     What its firmware is told, boot loader texts and the answer file, as they are
     while the machine is new. The token in URLs is an example; a server makes its own.
 
+    With --diff, what a change of the configuration and of the files beside it does
+    to every text of every host, secrets hidden. Exit status 0: nothing; 1: something
+    differs; 2: one of the two has a fault.
+
     \b
-    Example:
+    Examples:
       pxenet render rack.toml web01
+      pxenet render rack.toml --diff HEAD
+      pxenet render rack.toml web01 --diff /etc/pxenet/rack.toml
     """
+    if diff is not None:
+        raise typer.Exit(render_diff(config, host, diff, as_json=as_json))
+    if host is None:
+        raise typer.BadParameter("name a host, or ask for --diff", param_hint="HOST")
     raise typer.Exit(_render(config, host, as_json))
 
 
@@ -37,10 +58,7 @@ def _render(config: Path, name: str, as_json: bool) -> int:
         settings = load(config)
         host = settings.host(name)
         if host is None:
-            known = ", ".join(sorted(host.name for host in settings.hosts)) or "none"
-            raise ConfigError(
-                [Problem(str(config), None, "host", f'there is no host "{name}"', f"known hosts: {known}")]
-            )
+            raise ConfigError([no_host(config, name, [host.name for host in settings.hosts])])
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
     with Desk(settings, interfaces()) as desk:
