@@ -19,6 +19,7 @@ import pytest
 
 PACKAGES = {
     "atftp": "atftp",
+    "atftpd": "atftpd",
     "cc": "gcc",
     "curl": "curl",
     "createrepo_c": "createrepo-c",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pxenet.doctor import boot_rules, dhcp_rules
+from pxenet.doctor import boot_rules, dhcp_rules, tftp_rules
 from pxenet.doctor.findings import Finding, Level, findings
-from pxenet.doctor.observed import Asked, Observed
+from pxenet.doctor.observed import Asked, Observed, TftpAnswer, TftpRead
 from pxenet.doctor.servers import Server, answers, server_of, servers
+from pxenet.doctor.tftp_rules import is_large
 from pxenet.wire.text import address_text
 
-RULES = (*dhcp_rules.RULES, *boot_rules.RULES)
+RULES = (*dhcp_rules.RULES, *boot_rules.RULES, *tftp_rules.RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Diagnosis:
             "findings": [finding.record() for finding in self.findings],
             "servers": [_server(server) for server in self.servers],
             "machines": [_machine(asked) for asked in self.observed.asked],
+            "tftp": [_tftp(read) for read in self.observed.tftp],
         }
 
 
@@ -78,4 +80,20 @@ def _machine(asked: Asked) -> dict[str, object]:
         "asks_next": f"{address_text(choice.question.server)}:4011" if choice.question is not None else None,
         "offered_by": address_text(server_of(offer)) if offer is not None else None,
         "offered": address_text(offer.message.yiaddr) if offer is not None else None,
+    }
+
+
+def _tftp(read: TftpRead) -> dict[str, object]:
+    first = read.first
+    return {
+        "server": address_text(read.server),
+        "name": read.name,
+        "machines": list(read.by),
+        "answer": first.answer.value,
+        "error": {"code": first.code, "text": first.text} if first.answer is TftpAnswer.ERROR else None,
+        "asked": dict(first.asked),
+        "granted": dict(first.granted),
+        "arrived_bytes": len(first.head),
+        "block_sizes": {str(size): arrives for size, arrives in read.sizes},
+        "large_blocks": read.large.arrives if read.large is not None and is_large(read.large) else None,
     }

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import trio
 
+from pxenet.doctor import tftp
 from pxenet.doctor.choice import choose, discover
-from pxenet.doctor.observed import Asked, BootServer, Choice, Direct, Heard, Observed, Question, Station
+from pxenet.doctor.observed import Asked, BootServer, Choice, Direct, Heard, Observed, Question, Station, TftpRead
 from pxenet.net.raw import Overheard, RawUdp
-from pxenet.sim.body import Relay
+from pxenet.sim.body import Pairs, Relay
 from pxenet.sim.dhcp import BINL_PORT, CLIENT_PORT, SERVER_PORT
 from pxenet.sim.firmware import Personality
 from pxenet.wire.iana import BOOTREPLY
-from pxenet.wire.text import address_text
+from pxenet.wire.text import address_text, parse_address
 
 PORTS = (CLIENT_PORT, SERVER_PORT, BINL_PORT)
 AGAIN_S = 1.0
@@ -112,12 +113,15 @@ class _Examination:
             for number, personality in enumerate(probes.personalities):
                 nursery.start_soon(self._follow, number, personality, heard[number], asked)
         direct = await self._ask_directly() if probes.station.address else []
+        machines = tuple(asked[number] for number in sorted(asked))
+        read = await self._read(machines) if probes.station.address else []
         return Observed(
             probes.station,
-            tuple(asked[number] for number in sorted(asked)),
+            machines,
             tuple(self._boot_servers),
             tuple(direct),
             probes.servers,
+            tuple(read),
         )
 
     async def _discover(self) -> list[list[Heard]]:
@@ -202,6 +206,29 @@ class _Examination:
                     self._raw.send(question, own, SERVER_PORT, server, SERVER_PORT)
 
         await _repeated(ask, lambda: all(inboxes), min(self._probes.wait_s, 3.0))
+
+    async def _read(self, machines: Sequence[Asked]) -> list[TftpRead]:
+        """Each file once for all who read it alike."""
+        files: dict[tuple[int, str, Pairs], list[str]] = {}
+        for asked in machines:
+            if (place := tftp_place(asked.choice.url)) is not None:
+                files.setdefault((*place, asked.choice.options), []).append(asked.personality.name)
+        found = []
+        for (server, name, options), by in files.items():
+            self._tell(f"reading {name} from {address_text(server)} by TFTP …")
+            found.append(await tftp.examine(server, name, options, by, self._probes.station.address))
+        return found
+
+
+def tftp_place(url: str) -> tuple[int, str] | None:
+    """Server and name of what a firmware reads by TFTP; the name as it is asked for, which need not be fit for an URL."""
+    if not url.startswith("tftp://"):
+        return None
+    server, _, name = url.removeprefix("tftp://").partition("/")
+    try:
+        return parse_address(server), name
+    except ValueError:
+        return None  # a name in an URL: nobody here resolves it as the firmware would
 
 
 async def _repeated(ask: Callable[[], None], done: Callable[[], bool], wait_s: float) -> None:

@@ -5,6 +5,7 @@ Addresses are ints, 0 where there is none; times are seconds since the question.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from pxenet.sim.body import Pairs
@@ -12,6 +13,7 @@ from pxenet.sim.dhcp import Reply
 from pxenet.sim.firmware import Personality
 from pxenet.wire.dhcp import parse
 from pxenet.wire.reader import WireError
+from pxenet.wire.tftp import option_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,67 @@ class Direct:
     heard: tuple[Heard, ...]
 
 
+class TftpAnswer(enum.Enum):
+    """The first answer to a read request."""
+
+    OACK = "OACK"
+    DATA = "DATA"
+    ERROR = "ERROR"
+    SILENCE = "no answer"
+    REFUSED = "port 69 is closed"
+
+
+@dataclass(frozen=True, slots=True)
+class TftpTry:
+    """The beginning of one transfer."""
+
+    answer: TftpAnswer
+    asked: Pairs = ()
+    granted: Pairs = ()
+    code: int = 0
+    text: str = ""
+    """Of an ERROR."""
+    address: int = 0
+    """From where it was answered."""
+    head: bytes = b""
+    """What arrived, in order; breaks off after a few blocks."""
+    first_window: int = 0
+    """Blocks of the first window that arrived."""
+    last: bool = False
+    """The file ended within that."""
+
+    def option(self, name: str) -> int | None:
+        """What was granted, any spelling; None: nothing, or no number."""
+        value = next((value for known, value in self.granted if known.lower() == name), None)
+        return option_number(value) if value is not None else None
+
+    @property
+    def blksize(self) -> int:
+        """What the transfer used."""
+        return self.option("blksize") or 512
+
+    @property
+    def arrives(self) -> bool:
+        """Blocks do."""
+        return bool(self.head) or self.last
+
+
+@dataclass(frozen=True, slots=True)
+class TftpRead:
+    """A file that firmware reads by TFTP, tried as it asks and then in other ways."""
+
+    server: int
+    name: str
+    by: tuple[str, ...]
+    """The personalities that read it so."""
+    first: TftpTry
+    """As the firmware asks."""
+    sizes: tuple[tuple[int, bool], ...] = ()
+    """Other block sizes that were tried because those of ``first`` did not arrive, and whether these did."""
+    large: TftpTry | None = None
+    """Blocks larger than any frame, where the server grants them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """All of it."""
@@ -131,3 +194,4 @@ class Observed:
     direct: tuple[Direct, ...] = ()
     servers: tuple[int, ...] = ()
     """Those that were named to be asked directly."""
+    tftp: tuple[TftpRead, ...] = ()

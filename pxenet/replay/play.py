@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from pxenet.boot.images import HEAD_BYTES, unfit
 from pxenet.config import DhcpMode, Settings
 from pxenet.events import Event
 from pxenet.model import Absent, Content, Host, at_once
@@ -18,7 +19,6 @@ from pxenet.rack import Rack
 from pxenet.rack.recorder import Recorder
 from pxenet.replay.beside import OtherServer, other_server
 from pxenet.replay.cast import Role, cast, relay_of
-from pxenet.replay.images import HEAD_BYTES, unfit
 from pxenet.replay.recorded import Recorded
 from pxenet.replay.wires import Wires, wires
 from pxenet.sim.body import ClientSend, Manners, SimDatagram

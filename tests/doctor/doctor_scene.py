@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pxenet.doctor.choice import choose, discover
 from pxenet.doctor.machines import MACHINES
-from pxenet.doctor.observed import Asked, BootServer, Choice, Heard, Observed, Station
+from pxenet.doctor.observed import (
+    Asked,
+    BootServer,
+    Choice,
+    Heard,
+    Observed,
+    Station,
+    TftpAnswer,
+    TftpRead,
+    TftpTry,
+)
 from pxenet.wire.dhcp import Message, parse, serialize
 from pxenet.wire.iana import BOOTREPLY, MessageType
 from pxenet.wire.iana import OptionCode as O
@@ -72,6 +84,42 @@ def silent_4011(machine: str, server: str = SERVER) -> BootServer:
     return BootServer(machine, parse_address(server), ())
 
 
-def seen(*machines: Asked, **more: object) -> Observed:
+def seen(*machines: Asked, **more: Any) -> Observed:
     """All of it."""
-    return Observed(**({"station": STATION, "asked": machines} | more))  # type: ignore[arg-type]
+    return Observed(**({"station": STATION, "asked": machines} | more))
+
+
+def program(machine: int = 0x8664, size: int = 6000) -> bytes:
+    """An EFI program for that machine type, as far as its head goes."""
+    head = b"MZ" + bytes(58) + (0x80).to_bytes(4, "little")
+    return (head.ljust(0x80, b"\0") + b"PE\0\0" + machine.to_bytes(2, "little")).ljust(size, b"\x90")
+
+
+def transfer(
+    answer: TftpAnswer = TftpAnswer.OACK,
+    *,
+    asked: str = "tsize=0 blksize=1468 windowsize=4",
+    granted: str = "tsize=6000 blksize=1468",
+    head: bytes | None = None,
+    **more: Any,
+) -> TftpTry:
+    """The beginning of a transfer."""
+    if head is None:
+        head = program() if answer in (TftpAnswer.OACK, TftpAnswer.DATA) else b""
+    values = {"address": parse_address(SERVER), "first_window": 1, **more}
+    return TftpTry(answer, _pairs(asked), _pairs(granted if answer is TftpAnswer.OACK else ""), head=head, **values)
+
+
+def read(
+    first: TftpTry,
+    *by: str,
+    name: str = "grubx64.efi",
+    sizes: dict[int, bool] | None = None,
+    large: TftpTry | None = None,
+) -> TftpRead:
+    """A file that was tried."""
+    return TftpRead(parse_address(SERVER), name, by or ("uefi",), first, tuple((sizes or {}).items()), large)
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, _, value in (word.partition("=") for word in text.split()))

@@ -14,8 +14,11 @@ from doctor_scene import (
     STATION,
     asked,
     offer,
+    program,
+    read,
     seen,
     silent_4011,
+    transfer,
 )
 
 import pxenet.sim
@@ -25,7 +28,7 @@ from pxenet.doctor.choice import choose, discover
 from pxenet.doctor.diagnose import RULES, diagnose
 from pxenet.doctor.findings import ORDER, Level
 from pxenet.doctor.machines import DEFAULT, MACHINES
-from pxenet.doctor.observed import Direct, Observed
+from pxenet.doctor.observed import Direct, Observed, TftpAnswer
 from pxenet.wire.iana import OptionCode as O
 from pxenet.wire.text import parse_address
 
@@ -257,6 +260,70 @@ CASES = {
         ),
         ["note relay.server-silent"],
     ),
+    "a file that arrives": (seen(tftp=(read(transfer()),)), []),
+    "a closed TFTP port": (
+        seen(tftp=(read(transfer(TftpAnswer.REFUSED)), read(transfer(TftpAnswer.REFUSED), "ipxe"))),
+        ["error tftp.refused"],
+    ),
+    "a silent TFTP server": (seen(tftp=(read(transfer(TftpAnswer.SILENCE)),)), ["error tftp.silent"]),
+    "a file that is not there": (
+        seen(tftp=(read(transfer(TftpAnswer.ERROR, code=1, text="File not found")),)),
+        ["error tftp.error"],
+    ),
+    "a file that is searched for": (
+        seen(tftp=(read(transfer(TftpAnswer.ERROR, code=1), "u-boot", name="pxelinux.cfg/01-02"),)),
+        ["note tftp.error"],
+    ),
+    "a file that is refused": (
+        seen(tftp=(read(transfer(TftpAnswer.ERROR, code=2, text="Access violation")),)),
+        ["error tftp.error"],
+    ),
+    "an answer from another address": (
+        seen(tftp=(read(transfer(address=parse_address(OTHER))),)),
+        ["error tftp.other-address"],
+    ),
+    "large blocks are lost": (
+        seen(tftp=(read(transfer(head=b""), sizes={1400: True, 1432: False, 1408: False}),)),
+        ["error tftp.blocks-lost"],
+    ),
+    "no block arrives": (seen(tftp=(read(transfer(head=b""), sizes={512: False}),)), ["error tftp.blocks-lost"]),
+    "a server without options": (seen(tftp=(read(transfer(TftpAnswer.DATA)),)), ["error tftp.no-options"]),
+    "a server that does not tell the size": (
+        seen(tftp=(read(transfer(granted="blksize=1468")),)),
+        ["error tftp.no-size"],
+    ),
+    "the same for iPXE": (seen(tftp=(read(transfer(granted="blksize=1432"), "ipxe"),)), []),
+    "an option that was not asked for": (
+        seen(tftp=(read(transfer(granted="tsize=6000 blksize=1468 timeout=1")),)),
+        ["error tftp.unasked"],
+    ),
+    "a larger block than was asked for": (
+        seen(tftp=(read(transfer(granted="tsize=6000 blksize=8192")),)),
+        ["error tftp.unasked"],
+    ),
+    "other letters": (seen(tftp=(read(transfer(granted="tsize=6000 BLKSIZE=1468")),)), ["error tftp.unasked"]),
+    "a program for another machine": (
+        seen(tftp=(read(transfer(head=program(0xAA64))),)),
+        ["error tftp.image"],
+    ),
+    "an EFI program for BIOS": (seen(tftp=(read(transfer(), "bios-rom", "bios"),)), ["error tftp.image"]),
+    "a script for iPXE by TFTP": (seen(tftp=(read(transfer(head=b"#!ipxe\nexit\n", last=True), "bios", "ipxe"),)), []),
+    "a script for UEFI": (seen(tftp=(read(transfer(head=b"#!ipxe\n", last=True), "uefi"),)), ["error tftp.image"]),
+    "an empty file": (seen(tftp=(read(transfer(head=b"", last=True), "uefi"),)), ["error tftp.image"]),
+    "a window with holes": (
+        seen(tftp=(read(transfer(granted="tsize=6000 blksize=1468 windowsize=4", first_window=2)),)),
+        ["warning tftp.window"],
+    ),
+    "a whole window": (
+        seen(tftp=(read(transfer(granted="tsize=6000 blksize=1468 windowsize=4", first_window=4)),)),
+        [],
+    ),
+    "fragments are lost": (
+        seen(tftp=(read(transfer(), large=transfer(granted="blksize=8192", head=b"")),)),
+        ["note tftp.fragments"],
+    ),
+    "fragments arrive": (seen(tftp=(read(transfer(), large=transfer(granted="blksize=8192")),)), []),
+    "large blocks are not granted": (seen(tftp=(read(transfer(), large=transfer(head=b"")),)), []),
     "a server that answers both ways": (
         seen(asked("uefi", offer("uefi", file="a.efi")), servers=(parse_address(SERVER),), direct=(direct(),)),
         [],

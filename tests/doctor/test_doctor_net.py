@@ -14,6 +14,7 @@ from typing import Any
 import needs
 import netlab
 import pytest
+from doctor_scene import program
 from netlab import CLIENT_MAC, SERVER, Wire
 
 pytestmark = [needs.root(), needs.namespace(), needs.tool("ip", "dnsmasq", "nft")]
@@ -23,6 +24,8 @@ PXELINUX = needs.file("/usr/lib/PXELINUX/pxelinux.0", "pxelinux")
 LDLINUX = needs.file("/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common")
 GRUB = needs.file("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed", "grub-efi-amd64-signed")
 RANGE = "--dhcp-range=10.78.0.100,10.78.0.199"
+BIOS = bytes.fromhex("ea0500c007") * 9000
+"""As a loader for BIOS begins."""
 BY_ARCH = (
     "--dhcp-match=set:efi,option:client-arch,7",
     "--dhcp-boot=tag:!efi,pxelinux.0",
@@ -45,6 +48,14 @@ class Ward:
         rest = ("--bind-interfaces", "--leasefile-ro", "--no-ping", "--user=root", "--log-facility=-", "--pid-file=")
         self.wire.start(namespace or self.wire.server, *command, *rest, *options, log=log)
         self.until(lambda: "started, version" in log.read_text(), log)
+
+    def files(self, **contents: bytes) -> tuple[str, ...]:
+        """The options with which dnsmasq serves the loaders by TFTP."""
+        root = self.directory / "tftp"
+        root.mkdir()
+        for name, content in ({"pxelinux.0": BIOS, "grubx64.efi": program(size=60000)} | contents).items():
+            (root / name).write_bytes(content)
+        return "--enable-tftp", f"--tftp-root={root}"
 
     def until(self, there: Callable[[], bool], log: Path) -> None:
         for _ in range(200):
@@ -116,8 +127,7 @@ def test_nobody(ward: Ward) -> None:
 def test_dnsmasq(ward: Ward, where: str) -> None:
     """A dnsmasq that boots by PXE: nothing is wrong, and each firmware gets its file; no lease is left behind."""
     leases = ward.directory / "leases"
-    options = ("--dhcp-authoritative", *BY_ARCH, f"--dhcp-leasefile={leases}")
-    ward.dnsmasq(RANGE, *options)
+    ward.dnsmasq(RANGE, "--dhcp-authoritative", *BY_ARCH, f"--dhcp-leasefile={leases}", *ward.files())
     here = where == "from a client's place"
     found = ward.doctor(status=0, namespace="" if here else ward.wire.server, interface="v1" if here else "v0")
     assert ids(found) == ["note boot.stops"]
@@ -145,7 +155,7 @@ def test_proxy_beside_dhcp(ward: Ward, third: tuple[str, str]) -> None:
     """A DHCP server and a ProxyDHCP server that belong together: all is well, port 4011 included."""
     ward.dnsmasq(RANGE, interface="br0")
     services = ("--pxe-service=x86PC,boot,pxelinux", "--pxe-service=x86-64_EFI,boot,grubx64.efi")
-    ward.dnsmasq("--dhcp-range=10.78.0.0,proxy", *services, namespace=third[0], interface=third[1])
+    ward.dnsmasq("--dhcp-range=10.78.0.0,proxy", *services, *ward.files(), namespace=third[0], interface=third[1])
     found = ward.doctor("--as", "bios-rom,uefi", status=0)
     assert loads(found) == {"bios-rom": "tftp://10.78.0.9/pxelinux.0", "uefi": "tftp://10.78.0.9/grubx64.efi"}
     assert [(one["server"], one["gives_addresses"], one["proxy"]) for one in found["servers"]] == [
@@ -200,7 +210,7 @@ pool = "10.78.0.100-10.78.0.199"
 
 def test_another_machine(ward: Ward) -> None:
     """--mac asks as a machine that the server knows, and hears what it would be told."""
-    ward.dnsmasq(RANGE, "--dhcp-host=52:54:00:12:34:56,10.78.0.77", *BY_ARCH)
+    ward.dnsmasq(RANGE, "--dhcp-host=52:54:00:12:34:56,10.78.0.77", *BY_ARCH, *ward.files())
     found = ward.doctor("--as", "uefi,ipxe", "--mac", "52:54:00:12:34:56", status=0)
     assert [one["offered"] for one in found["machines"]] == ["10.78.0.77"] * 2
 
@@ -223,3 +233,64 @@ def test_without_an_address(ward: Ward) -> None:
     found = ward.doctor("--as", "uefi", status=0)
     assert ids(found) == ["note station.no-address"]
     assert loads(found) == {"uefi": f"tftp://{SERVER}/grubx64.efi"}
+
+
+def test_no_tftp(ward: Ward) -> None:
+    """A next server that serves no TFTP, and one whose directory lacks the file."""
+    ward.dnsmasq(RANGE, *BY_ARCH)
+    assert ids(ward.doctor("--as", "uefi,bios", status=1)) == ["error tftp.refused"]
+    ward.wire.stop(ward.wire.processes[-1])
+    ward.dnsmasq(RANGE, "--dhcp-boot=missing.efi", *ward.files())
+    found = ward.doctor("--as", "uefi", status=1)
+    assert [one["words"] for one in found["findings"]] == [f"missing.efi at {SERVER} is not there"]
+
+
+def test_path_that_loses_large_packets(ward: Ward) -> None:
+    """Packets above 1428 bytes vanish on the way: the doctor says which block size would arrive."""
+    ward.dnsmasq(RANGE, *BY_ARCH, *ward.files())
+    rules = "table netdev f { chain i { type filter hook ingress device v1 priority 0; ip length > 1428 drop; }; }"
+    netlab.run("ip", "netns", "exec", ward.wire.client, "nft", rules)
+    found = ward.doctor("--as", "uefi", status=1)
+    assert ids(found) == ["error tftp.blocks-lost"]
+    assert "1468 bytes do not arrive, 1380 do" in found["findings"][0]["words"]
+    assert "--tftp-mtu=1412" in found["findings"][0]["remedy"]
+
+
+def atftpd(ward: Ward, *options: str) -> None:
+    """DHCP by dnsmasq, the files by atftpd, which grants whatever is asked for."""
+    ward.files()
+    ward.dnsmasq(RANGE, *BY_ARCH)
+    log = ward.directory / "atftpd.log"
+    place = ("--user", "root.root", "--bind-address", SERVER, "--logfile", "-", str(ward.directory / "tftp"))
+    ward.wire.start(ward.wire.server, "atftpd", "--daemon", "--no-fork", *options, *place, log=log)
+    listening = ("ip", "netns", "exec", ward.wire.server, "ss", "-lunH")
+    ward.until(lambda: f"{SERVER}:69 " in netlab.run(*listening).stdout, log)
+
+
+@needs.tool("atftpd")
+def test_fragments_are_dropped(ward: Ward) -> None:
+    """The server grants blocks that need fragments, and a firewall drops these: a note, as no usual firmware asks for such."""
+    atftpd(ward)
+    rules = (
+        "table netdev f { chain i { type filter hook ingress device v1 priority 0; ip frag-off & 0x3fff != 0 drop; }; }"
+    )
+    netlab.run("ip", "netns", "exec", ward.wire.client, "nft", rules)
+    found = ward.doctor("--as", "uefi", status=0)
+    assert ids(found) == ["note tftp.fragments"]
+    assert found["tftp"][0]["granted"] == {"tsize": "60000", "blksize": "1468", "windowsize": "4"}
+
+
+@needs.tool("atftpd")
+def test_tftp_server_that_tells_no_size(ward: Ward) -> None:
+    """What EDK2 needs and the server does not know is an error."""
+    atftpd(ward, "--no-tsize")
+    assert ids(ward.doctor("--as", "uefi", status=1)) == ["error tftp.no-size"]
+
+
+def test_wrong_program(ward: Ward) -> None:
+    """The file is looked into: what is not for this firmware is named."""
+    ward.dnsmasq(RANGE, "--dhcp-boot=boot", *ward.files(boot=program(0xAA64)))
+    found = ward.doctor("--as", "uefi", status=1)
+    assert [one["words"] for one in found["findings"]] == [
+        "boot is a program for arm64 UEFI: x64 UEFI refuses to start it (Unsupported)"
+    ]
