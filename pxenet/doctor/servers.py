@@ -117,9 +117,9 @@ def server_of(reply: Reply) -> int:
 
 
 def servers(found: Iterable[Answer]) -> list[Server]:
-    """Sorted by server, in the order in which they were first heard of."""
+    """By server: first those that give addresses, then by address, so that the same network is told in the same way each time."""
     by_address: dict[int, Server] = {}
     for answer in found:
         address = server_of(answer.reply)
         by_address.setdefault(address, Server(address)).answers.append(answer)
-    return list(by_address.values())
+    return sorted(by_address.values(), key=lambda server: (not server.gives, server.address))
