@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pxenet.doctor import boot_rules, dhcp_rules, tftp_rules
+from pxenet.doctor import boot_rules, dhcp_rules, http_rules, tftp_rules
 from pxenet.doctor.findings import Finding, Level, findings
-from pxenet.doctor.observed import Asked, Observed, TftpAnswer, TftpRead
+from pxenet.doctor.observed import Asked, HttpRead, Observed, TftpAnswer, TftpRead
 from pxenet.doctor.servers import Server, answers, server_of, servers
 from pxenet.doctor.tftp_rules import is_large
 from pxenet.wire.text import address_text
 
-RULES = (*dhcp_rules.RULES, *boot_rules.RULES, *tftp_rules.RULES)
+RULES = (*dhcp_rules.RULES, *boot_rules.RULES, *tftp_rules.RULES, *http_rules.RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Diagnosis:
             "servers": [_server(server) for server in self.servers],
             "machines": [_machine(asked) for asked in self.observed.asked],
             "tftp": [_tftp(read) for read in self.observed.tftp],
+            "http": [_http(read) for read in self.observed.http],
         }
 
 
@@ -96,4 +97,18 @@ def _tftp(read: TftpRead) -> dict[str, object]:
         "arrived_bytes": len(first.head),
         "block_sizes": {str(size): arrives for size, arrives in read.sizes},
         "large_blocks": read.large.arrives if read.large is not None and is_large(read.large) else None,
+    }
+
+
+def _http(read: HttpRead) -> dict[str, object]:
+    tries = {"head": read.size, "get": read.get, "range": read.part}
+    return {
+        "url": read.url,
+        "machines": list(read.by),
+        "agent": read.agent,
+        "replies": {
+            name: {"failed": one.failed or None, "head": one.lines, "body_bytes": len(one.body)}
+            for name, one in tries.items()
+            if one is not None
+        },
     }

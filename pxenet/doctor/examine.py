@@ -12,13 +12,25 @@ from dataclasses import dataclass
 
 import trio
 
-from pxenet.doctor import tftp
+from pxenet.doctor import http, tftp
 from pxenet.doctor.choice import choose, discover
-from pxenet.doctor.observed import Asked, BootServer, Choice, Direct, Heard, Observed, Question, Station, TftpRead
+from pxenet.doctor.observed import (
+    Asked,
+    BootServer,
+    Choice,
+    Direct,
+    Heard,
+    HttpRead,
+    Observed,
+    Question,
+    Station,
+    TftpRead,
+)
 from pxenet.net.raw import Overheard, RawUdp
 from pxenet.sim.body import Pairs, Relay
 from pxenet.sim.dhcp import BINL_PORT, CLIENT_PORT, SERVER_PORT
 from pxenet.sim.firmware import Personality
+from pxenet.sim.http import EDK2, IPXE
 from pxenet.wire.iana import BOOTREPLY
 from pxenet.wire.text import address_text, parse_address
 
@@ -34,6 +46,9 @@ LINGER_S = 0.2
 MAX_QUESTIONS = 8
 MAX_HEARD = 64
 """Replies to one question that are kept: a network where it loops has more."""
+
+AGENTS = {agent.name: agent for agent in (EDK2, IPXE)}
+"""Of ``Choice.reader``: those that a firmware's first file may be read by."""
 
 Tell = Callable[[str], None]
 
@@ -115,6 +130,7 @@ class _Examination:
         direct = await self._ask_directly() if probes.station.address else []
         machines = tuple(asked[number] for number in sorted(asked))
         read = await self._read(machines) if probes.station.address else []
+        fetched = await self._fetch(machines) if probes.station.address else []
         return Observed(
             probes.station,
             machines,
@@ -122,6 +138,7 @@ class _Examination:
             tuple(direct),
             probes.servers,
             tuple(read),
+            tuple(fetched),
         )
 
     async def _discover(self) -> list[list[Heard]]:
@@ -217,6 +234,18 @@ class _Examination:
         for (server, name, options), by in files.items():
             self._tell(f"reading {name} from {address_text(server)} by TFTP …")
             found.append(await tftp.examine(server, name, options, by, self._probes.station.address))
+        return found
+
+    async def _fetch(self, machines: Sequence[Asked]) -> list[HttpRead]:
+        """Likewise by HTTP."""
+        files: dict[tuple[str, str], list[str]] = {}
+        for asked in machines:
+            if asked.choice.url.startswith(("http://", "https://")):
+                files.setdefault((asked.choice.url, asked.choice.reader), []).append(asked.personality.name)
+        found = []
+        for (url, reader), by in files.items():
+            self._tell(f"reading {url} …")
+            found.append(await http.examine(url, by, AGENTS.get(reader, IPXE), self._probes.station.address))
         return found
 
 

@@ -185,6 +185,65 @@ class TftpRead:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpTry:
+    """One request and the beginning of its reply."""
+
+    method: str
+    failed: str = ""
+    """Why there is no reply."""
+    head: bytes = b""
+    """As it came, with the empty line that ends it."""
+    body: bytes = b""
+    """The first bytes that followed it; of a reply to HEAD there should be none."""
+    ended: bool = False
+    """The connection ended after these."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The head's lines, however they end."""
+        return [line.rstrip("\r") for line in self.head.decode("latin-1").strip("\r\n").split("\n")]
+
+    @property
+    def status(self) -> int:
+        """0: there is no reply, or none of HTTP's."""
+        version, _, rest = self.lines[0].partition(" ")
+        return int(rest[:3]) if version.startswith("HTTP/") and rest[:3].isdecimal() and rest[:3].isascii() else 0
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Names as the server spelled them, and values."""
+        return [(name, value.strip()) for name, _, value in (line.partition(":") for line in self.lines[1:])]
+
+    def field(self, name: str) -> str:
+        """A value, whatever the spelling of its name; empty when absent."""
+        return next((value for known, value in self.fields if known.lower() == name.lower()), "")
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length; None when absent, or no number."""
+        return option_number(self.field("Content-Length"))
+
+    @property
+    def chunked(self) -> bool:
+        return "chunked" in self.field("Transfer-Encoding").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRead:
+    """A file that firmware reads by HTTP: tried as it asks, and with a part of it."""
+
+    url: str
+    by: tuple[str, ...]
+    agent: str
+    """``http.Agent.name``."""
+    get: HttpTry
+    size: HttpTry | None = None
+    """HEAD, where this client begins with it."""
+    part: HttpTry | None = None
+    """With a Range."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """All of it."""
 
@@ -195,3 +254,4 @@ class Observed:
     servers: tuple[int, ...] = ()
     """Those that were named to be asked directly."""
     tftp: tuple[TftpRead, ...] = ()
+    http: tuple[HttpRead, ...] = ()

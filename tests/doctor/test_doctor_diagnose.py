@@ -344,7 +344,8 @@ def test_findings(observed: Observed, expected: list[str]) -> None:
 def test_every_rule_is_seen() -> None:
     """No rule without a case that leads to it; and each has a name of its own."""
     told = {finding.id for observed, _ in CASES.values() for finding in diagnose(observed).findings}
-    assert {rule.id for rule in RULES} - told == {"boot.kept", "proxy.4011-no-file"}
+    ours = {rule.id for rule in RULES if not rule.id.startswith("http.")}  # those have cases of their own
+    assert ours - told == {"boot.kept", "proxy.4011-no-file"}
     assert len({rule.id for rule in RULES}) == len(RULES)
 
 

@@ -66,7 +66,7 @@ class Ward:
 
     def doctor(self, *options: str, status: int, namespace: str = "", interface: str = "v1") -> dict[str, Any]:
         """Its findings and all else, as it prints them for programs."""
-        wait = () if "--wait" in options else ("--wait", "1")
+        wait = () if "--wait" in options else ("--wait", "0.5")
         command = (sys.executable, "-m", "pxenet", "doctor", "-i", interface, "--yes", "--json", *wait, *options)
         done = netlab.run("ip", "netns", "exec", namespace or self.wire.client, *command, check=False, timeout=90)
         assert (status, "") == (done.returncode, done.stderr), done.stdout
@@ -204,7 +204,7 @@ pool = "10.78.0.100-10.78.0.199"
         ward.directory,
     )
     found = ward.doctor("--as", "bios-rom,bios,uefi,http,ipxe,u-boot", "--server", SERVER, status=0)
-    assert ids(found) == []
+    assert ids(found) == ["note http.scheme"]
     assert None not in loads(found).values()
 
 
@@ -294,3 +294,37 @@ def test_wrong_program(ward: Ward) -> None:
     assert [one["words"] for one in found["findings"]] == [
         "boot is a program for arm64 UEFI: x64 UEFI refuses to start it (Unsupported)"
     ]
+
+
+BY_HTTP = (
+    "--dhcp-vendorclass=set:http,HTTPClient",
+    "--dhcp-option-force=tag:http,60,HTTPClient",
+    f"--dhcp-boot=tag:http,http://{SERVER}:8080/grubx64.efi",
+)
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "expected"),
+    [
+        (
+            "odd_http.py",
+            1,
+            ["error http.chunked", "warning http.head-refused", "warning http.range", "note http.scheme"],
+        ),
+        ("http.server", 1, ["warning http.version", "warning http.range", "note http.scheme"]),
+        ("", 1, ["error http.unreachable", "note http.scheme"]),
+    ],
+)
+def test_http_boot(ward: Ward, server: str, status: int, expected: list[str]) -> None:
+    """UEFI HTTP boot from web servers that have their quirks, and from none."""
+    ward.dnsmasq(RANGE, *BY_HTTP, *ward.files())
+    root, log = ward.directory / "tftp", ward.directory / "http.log"
+    odd = (str(Path(__file__).parent / "odd_http.py"), SERVER, "8080", str(root / "grubx64.efi"))
+    plain = ("-m", "http.server", "8080", "--bind", SERVER, "--directory", str(root))
+    if server:
+        ward.wire.start(ward.wire.server, sys.executable, *(odd if server.startswith("odd") else plain), log=log)
+        listening = ("ip", "netns", "exec", ward.wire.server, "ss", "-ltnH")
+        ward.until(lambda: f"{SERVER}:8080 " in netlab.run(*listening).stdout, log)
+    found = ward.doctor("--as", "http", status=status)
+    assert ids(found) == expected
+    assert loads(found) == {"http": f"http://{SERVER}:8080/grubx64.efi"}
