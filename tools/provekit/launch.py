@@ -150,8 +150,9 @@ class Server:
     def pid(self) -> int:
         """The process that serves: behind what runs it."""
         found = self.process.pid
-        while children := Path(f"/proc/{found}/task/{found}/children").read_text().split():
-            found = int(children[0])
+        ours = os.path.realpath(sys.executable)
+        while os.path.realpath(f"/proc/{found}/exe") != ours and (children := children_of(found)):
+            found = children[0]
         return found
 
     def stop(self) -> int:
@@ -166,6 +167,14 @@ class Server:
         """Wait for the end, which somebody has brought about."""
         self.process.wait()
         self._notify.close()
+
+
+def children_of(process: int) -> list[int]:
+    """Its child processes; none when it has ended."""
+    try:
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")

@@ -6,6 +6,7 @@ None lost, none with another's address, all installed, by the word of the machin
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from random import Random
 
@@ -23,8 +24,11 @@ from pxenet.wire.text import parse_address
 _NETWORK = "127.60"
 _PATIENCE_S = 600.0
 _VIRTUAL = 10
+Meanwhile = Callable[[Server], Awaitable[None]]
+
 _CONFIG = """\
 [server]
+workers = {workers}
 interface = "lo"
 address = "127.0.0.1"
 state = "state"
@@ -44,7 +48,7 @@ def run(options: Options) -> Result:
     result = Result()
     write_files(options.directory)
     options.say(f"{options.count} machines over sockets")
-    _over_sockets(options, result)
+    over_sockets(options, result)
     options.say(f"{_VIRTUAL * options.count} machines in virtual time")
     plan = Plan(MIX, _VIRTUAL * options.count, seed=options.seed)
     began = time.monotonic()
@@ -57,9 +61,10 @@ def run(options: Options) -> Result:
     return result
 
 
-def _over_sockets(options: Options, result: Result) -> None:
+def over_sockets(options: Options, result: Result, *, workers: int = 1, meanwhile: Meanwhile | None = None) -> None:
+    """``count`` machines over real sockets against the real server; ``meanwhile`` is done to it until all have ended."""
     ports = free_ports(Random(options.seed))
-    (options.directory / "rack.toml").write_text(_CONFIG.format(**ports) + site(_NETWORK))
+    (options.directory / "rack.toml").write_text(_CONFIG.format(workers=workers, **ports) + site(_NETWORK))
     place = placed(options.directory, ports)
     server = Server(place)
     try:
@@ -76,7 +81,7 @@ def _over_sockets(options: Options, result: Result) -> None:
         plan = Plan(MIX, options.count, seed=options.seed, pace=0.0)
         with closing(Sockets(target, plan.count)) as sockets:
             fleet = Fleet(plan, relay_of=lambda index: sockets.relay)
-            trio.run(sockets.run, fleet, _PATIENCE_S)
+            trio.run(_run, sockets, fleet, server, meanwhile)
             told = fleet.result(time.monotonic(), sockets.traffic)
         if server.stop() != 0:
             result.faults.append(f"the server did not end well: {server.said()[-300:]}")
@@ -91,6 +96,14 @@ def _over_sockets(options: Options, result: Result) -> None:
     result.figure("sockets: seconds in all", round(told.elapsed_s, 1))
     _judge(result, "sockets", told, installed(store.installs()))
     store.close()
+
+
+async def _run(sockets: Sockets, fleet: Fleet, server: Server, meanwhile: Meanwhile | None) -> None:
+    async with trio.open_nursery() as nursery:
+        if meanwhile is not None:
+            nursery.start_soon(meanwhile, server)
+        await sockets.run(fleet, _PATIENCE_S)
+        nursery.cancel_scope.cancel()
 
 
 def _judge(result: Result, title: str, told: FleetResult, stored: int) -> None:
