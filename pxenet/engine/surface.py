@@ -51,6 +51,10 @@ class Want:
     """Line ends shall be CR LF (RFC 764): the answer is converted content."""
     local: int = 0
     """The address of ours that the client asked: what rendered texts call the server; 0 when not known."""
+    request: bytes = b""
+    """The request as it came, and between what it is answered: who keeps these can have the answer gone on with by another server."""
+    port: int = 0
+    interface: int = 0
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ read what, callbacks) is asked each time. Events and evidence are the server's t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import trio
@@ -37,6 +37,8 @@ class Way:
         self._standing: Lately[str, Content] = Lately(_STANDING)
         self._asked: dict[int, Callable[[Answer], None]] = {}
         self._last = 0
+        self._reads: set[int] = set()
+        """Wants of reads that the server remembers."""
         self._sources: set[tuple[int, str]] = set()
 
     # -- questions ---------------------------------------------------------------------------------------------------------
@@ -45,17 +47,34 @@ class Way:
         """What a TFTP client asks for: here, when it was asked for lately and still stands."""
         known = self._stands(want.path)
         if known is not None:
-            return netascii(known) if want.netascii else known
+            found = netascii(known) if want.netascii else known
+            self._begun(want, found)
+            return found
         later = Later()
 
         def told(answer: Answer) -> None:
             assert not isinstance(answer, Reply)
             if not want.netascii:
                 self._remember(want.path, answer)
+            self._begun(want, answer)
             later.resolve(answer)
 
         self._ask(told, "want", want.path, want.peer, want.netascii, want.local)
         return later
+
+    def _begun(self, want: Want, answer: Content | Absent) -> None:
+        """Have the server remember a read, so that another worker can go on with it."""
+        if isinstance(answer, Content):
+            self._reads.add(want.id)
+            place = want.peer, want.port, want.interface, want.local, want.request, answer.etag
+            self._post.write("begun", want.id, *place)
+
+    def over(self, under_way: Collection[int]) -> None:
+        """To be called now and then with the reads under way: others need not be remembered any more."""
+        over = self._reads.difference(under_way)
+        if over:
+            self._reads -= over
+            self._post.write("over", list(over))
 
     async def answer(self, request: Request, peer: bytes) -> Content | Absent | Reply:
         """What an HTTP client asks for. A callback's reply comes when its state is durable."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 from dataclasses import asdict, is_dataclass
 from socket import socket
 
@@ -16,6 +17,7 @@ import trio
 from pxenet.config import Settings
 from pxenet.engine.surface import Progress
 from pxenet.engine.tftp import TftpServer
+from pxenet.engine.tftp.takeover import Orphan
 from pxenet.rack.translate import tftp_settings
 from pxenet.server.http import Tls
 from pxenet.server.ports import Ports
@@ -51,14 +53,12 @@ async def _serve(number: int, end: socket, settings: Settings, ports: Ports, tls
     service = Service(share, ports.udp, engine, way, way, way, tls=own)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(post.run)
-        await nursery.start(service.run)
         nursery.start_soon(_age, way)
-        nursery.start_soon(_count, post, service)
-        post.write("ready")
-        await _obey(post, way, service, nursery)
+        nursery.start_soon(_count, post, way, engine, service)
+        await _obey(post, way, engine, service, nursery)
 
 
-async def _obey(post: Post, way: Way, service: Service, nursery: trio.Nursery) -> None:
+async def _obey(post: Post, way: Way, engine: TftpServer, service: Service, nursery: trio.Nursery) -> None:
     """Take what the server writes, until it is gone, and then end at once: a thread that waits for a disk must not keep the ports."""
     while True:
         try:
@@ -77,6 +77,11 @@ async def _obey(post: Post, way: Way, service: Service, nursery: trio.Nursery) -
                 case "count", int(asked):
                     under_way = [_progress(each) for each in service.progress(WATCHED)]
                     post.write("counted", asked, plain(service.statistics()), under_way)
+                case "orphans", list(orphans):
+                    engine.take_over([Orphan(*orphan) for orphan in orphans], time.monotonic())
+                case ("begin",):
+                    await nursery.start(service.run)
+                    post.write("ready")
                 case ("drain",):
                     nursery.start_soon(_drain, post, service, nursery)
                 case _:
@@ -96,10 +101,12 @@ async def _age(way: Way) -> None:
         way.age()
 
 
-async def _count(post: Post, service: Service) -> None:
+async def _count(post: Post, way: Way, engine: TftpServer, service: Service) -> None:
     before: object = None
     while True:
         await trio.sleep(COUNTED_S)
+        way.over(engine.reading())
+        way.forget_said()
         counted = plain(service.statistics())
         if counted != before:
             post.write("counted", 0, counted, [])

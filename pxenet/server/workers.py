@@ -1,7 +1,7 @@
-"""The server's side of its workers: begun, answered, counted together, and begun again when one ends.
+"""The server's workers: begun, counted together, and begun again when one ends.
 
-Knows what a worker may ask and tell (``worker`` and ``way`` are the other side). The sockets stay open here, so what arrives while a
-worker is missing waits in the kernel's queues for the next one.
+The sockets stay open here, so what arrives while a worker is missing waits in the kernel's queues for the next one, which also goes on
+with the reads of the one before. What they ask is answered elsewhere (``attendant``).
 """
 
 from __future__ import annotations
@@ -10,26 +10,25 @@ import contextlib
 import marshal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import trio
 
-from pxenet.engine.http import Request
-from pxenet.engine.surface import Progress, Want
+from pxenet.engine.surface import Progress
+from pxenet.engine.tftp.takeover import Orphan
 from pxenet.events import Event
-from pxenet.model import Absent, Arriving, Content, Later, Missing, Role
 from pxenet.rack import Rack
+from pxenet.server.attendant import Attendant, Told
 from pxenet.server.commit import Committer
-from pxenet.server.lending import Answer, Lender
+from pxenet.server.counted import Counted, added, without_now
 from pxenet.server.ports import Share
-from pxenet.server.post import EndedError, Post, pair
-from pxenet.server.site import RackSite
+from pxenet.server.post import Post, pair
 from pxenet.server.spawner import Spawner, how_it_ended
 
 _AGED_S = 10.0
+_ORPHANED_S = 60.0
+"""Longer than clients repeat themselves to a server that does not answer."""
 _LIVED_S = 5.0
 """One that ends sooner has something wrong with it that the next one will meet too: that one waits a while."""
 _PAUSE_S = 0.1
@@ -37,12 +36,8 @@ _LONGEST_PAUSE_S = 15.0
 _ANSWER_S = 1.0
 """How long a worker is waited for that shall tell how it is: it may be stopped, or busy with reading a disk."""
 _TOLD_BYTES = 1 << 10
-_LOOK = -1
-"""The number of a count that nobody waits for."""
 _STATUS_S = 1.0
 """How long it may take until the system tells how a process ended that has closed its end."""
-
-Counted = Mapping[str, Any]
 
 
 class NotBegunError(Exception):
@@ -63,10 +58,20 @@ class Seat:
     began_at: float = 0.0
     ended: int = 0
     """How many have ended here that nobody had asked to."""
-    counted: Counted = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
     """By the one who is here."""
     before: Counted = field(default_factory=dict)
-    """By those who were here before."""
+    """What those have counted who were here before."""
+    orphans: dict[tuple[int, bytes], tuple[float, Orphan]] = field(default_factory=dict)
+    """Their reads, by port and peer, and since when nobody goes on with them."""
+
+    def left(self, now: float) -> None:
+        """Who was here has ended."""
+        self.before = added(self.before, without_now(self.told.counted))
+        recent = {place: each for place, each in self.orphans.items() if now - each[0] < _ORPHANED_S}
+        fresh = {(orphan.port, orphan.peer): (now, orphan) for orphan in self.told.reads.values()}
+        self.orphans = recent | fresh
+        self.told = Told()
 
 
 class Workers:
@@ -86,7 +91,7 @@ class Workers:
         self._committer = committer
         self._clock = clock
         self.seats = [Seat(number) for number in range(len(shares))]
-        self._desks: dict[int, Desk] = {}
+        self._attended: dict[int, Attendant] = {}
         """Of those who work now, by number."""
         self._left = trio.lowlevel.ParkingLot()
         self._draining = False
@@ -105,12 +110,12 @@ class Workers:
         """Let all finish what is under way; returns when they have ended."""
         self._draining = True
         for seat in self.seats:
-            desk = self._desks.get(seat.number)
-            if desk is not None:
-                desk.post.write("drain")
+            attendant = self._attended.get(seat.number)
+            if attendant is not None:
+                attendant.post.write("drain")
             else:
                 _refuse_clients(self._shares[seat.number])
-        while self._desks:
+        while self._attended:
             await self._left.park()
 
     async def _keep(self, seat: Seat, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -146,24 +151,26 @@ class Workers:
             with theirs:
                 seat.process = await self._line.begun(seat.number, theirs)
             async with trio.open_nursery() as nursery:
-                desk = self._desks[seat.number] = Desk(seat, post, self._rack, self._committer, nursery, ready)
+                attendant = Attendant(seat.told, post, self._rack, self._committer, nursery, ready)
+                self._attended[seat.number] = attendant
+                attendant.begin([orphan for _, orphan in seat.orphans.values()])
                 nursery.start_soon(post.run)
-                await desk.serve()
+                await attendant.serve()
                 nursery.cancel_scope.cancel()
         except NotBegunError as error:
             return str(error)
         finally:
-            self._desks.pop(seat.number, None)
+            self._attended.pop(seat.number, None)
             post.close()
-            seat.before, seat.counted = added(seat.before, without_now(seat.counted)), {}
+            seat.left(self._clock())
             self._left.unpark_all()
         return await self._line.how_it_ended(seat.process)
 
     async def _age(self) -> None:
         while True:
             await trio.sleep(_AGED_S)
-            for desk in self._desks.values():
-                desk.age()
+            for attendant in self._attended.values():
+                attendant.age()
 
     # -- all of them together ------------------------------------------------------------------------------------------------
 
@@ -171,12 +178,12 @@ class Workers:
         """Have every worker tell what it has counted until now; those that do not answer soon stay as they were."""
         with trio.move_on_after(_ANSWER_S):
             async with trio.open_nursery() as nursery:
-                for desk in list(self._desks.values()):
-                    nursery.start_soon(desk.recount)
+                for attendant in list(self._attended.values()):
+                    nursery.start_soon(attendant.recount)
 
     def progress(self, limit: int) -> list[Progress]:
         """How far what is under way has come, of ``limit`` transfers of each worker by each protocol: as it was when last asked."""
-        return [each for desk in self._desks.values() for each in desk.progress()]
+        return [each for attendant in self._attended.values() for each in attendant.progress()]
 
     def rows(self) -> list[dict[str, object]]:
         """Each seat: who is in it, since when, how many were lost, and what was counted there."""
@@ -186,7 +193,7 @@ class Workers:
                 "process": seat.process or None,
                 "began_at": round(seat.began_at, 3),
                 "ended": seat.ended,
-                **added(seat.before, seat.counted),
+                **added(seat.before, seat.told.counted),
             }
             for seat in self.seats
         ]
@@ -195,7 +202,7 @@ class Workers:
         """What all have counted, those included who have ended; as it was told last."""
         total: Counted = {}
         for seat in self.seats:
-            total = added(added(total, seat.before), seat.counted)
+            total = added(added(total, seat.before), seat.told.counted)
         return total
 
 
@@ -250,145 +257,6 @@ class Line:
                 await self._news.park()
         status = self._ended.pop(process, None)
         return how_it_ended(status) if status is not None else "it does not answer any more"
-
-
-class Desk:
-    """Where one worker is answered, as long as it lives."""
-
-    def __init__(
-        self,
-        seat: Seat,
-        post: Post,
-        rack: Rack,
-        committer: Committer,
-        nursery: trio.Nursery,
-        ready: Callable[[], None],
-    ) -> None:
-        self._seat = seat
-        self.post = post
-        self._rack = rack
-        self._committer = committer
-        self._site = RackSite(rack, committer)
-        self._nursery = nursery
-        self._ready = ready
-        self._lender = Lender(self._arrived)
-        self._asked = 0
-        self._recounts: dict[int, trio.Event] = {}
-        self._under_way: list[Progress] = []
-        self._looking = False
-        self._kinds: Mapping[str, Callable[..., None]] = {
-            "ready": ready,
-            "want": self._want,
-            "ask": self._ask,
-            "read": self._read,
-            "event": self._event,
-            "lacks": self._lender.lacks,
-            "counted": self._counted,
-        }
-
-    async def serve(self) -> None:
-        """Take what the worker writes, until it has ended."""
-        while True:
-            try:
-                letters, _ = await self.post.read()
-            except EndedError:
-                return
-            for kind, *rest in letters:
-                self._kinds[str(kind)](*rest)
-            await trio.lowlevel.checkpoint()
-
-    def age(self) -> None:
-        """To be called now and then: files that were not asked for are closed there too."""
-        back = self._lender.age()
-        if back:
-            self.post.write("back", back)
-
-    async def recount(self) -> None:
-        """Have it tell what it has counted until now."""
-        self._asked += 1
-        number = self._asked
-        there = self._recounts[number] = trio.Event()
-        self.post.write("count", number)
-        try:
-            await there.wait()
-        finally:
-            del self._recounts[number]
-
-    def progress(self) -> list[Progress]:
-        """What it had under way when this was asked last; it is asked anew by that."""
-        if not self._looking:
-            self._looking = True
-            self.post.write("count", _LOOK)
-        return self._under_way
-
-    # -- what it asks and tells ----------------------------------------------------------------------------------------------
-
-    def _want(self, number: int, path: str, peer: bytes, netascii: bool, local: int) -> None:
-        found = self._rack.find(Want(number, path, peer, netascii, local))
-        if isinstance(found, Later):
-            found.then(partial(self._answer_later, number))
-        else:
-            self._answer(number, found)
-
-    def _answer_later(self, number: int, answer: Content | Absent | None) -> None:
-        self._answer(number, answer or Absent(Missing.UNAVAILABLE, "it is not here yet"))
-
-    def _ask(self, number: int, *asked: Any) -> None:
-        *request, peer = asked
-        self._nursery.start_soon(self._answer_request, number, Request(*request), peer)
-
-    async def _answer_request(self, number: int, request: Request, peer: bytes) -> None:
-        self._answer(number, await self._site.answer(request, peer))
-
-    def _answer(self, number: int, answer: Answer) -> None:
-        description, numbers, files = self._lender.describe(answer)
-        self.post.write("answer", number, description, numbers, files=files)
-        self._lender.follow()
-        if self._lender.full:
-            self.age()
-
-    def _arrived(self, number: int, arriving: Arriving) -> None:
-        self.post.write("arrived", number, arriving.available, arriving.over, arriving.fault)
-
-    def _read(self, name: str, role: str, profile: str, address: int, whole: bool) -> None:
-        read = Content(name, (), 0, 0, "", role=Role(role), profile=profile)
-        changes = self._rack.delivered(read, address, whole=whole)
-        if changes:
-            self._committer.submit(changes, partial(self._rack.committed, changes))
-
-    def _event(self, kind: str, mac: bytes, address: int, detail: Mapping[str, object]) -> None:
-        self._rack.say(Event(kind, mac, address, detail))
-
-    def _counted(self, asked: int, counted: Counted, under_way: list[tuple[Any, ...]]) -> None:
-        self._seat.counted = counted
-        if asked == _LOOK:
-            self._under_way, self._looking = [Progress(*each) for each in under_way], False
-        elif asked in self._recounts:
-            self._recounts[asked].set()
-
-
-_NOW = frozenset({"reading", "writing", "open", "waiting"})
-"""What is counted of a moment: it ends with the process."""
-
-
-def without_now(counted: Counted) -> Counted:
-    """What is left of somebody's counts when its process has ended."""
-    return {
-        name: without_now(part) if isinstance(part, Mapping) else 0 if name in _NOW else part
-        for name, part in counted.items()
-    }
-
-
-def added(one: Counted, other: Counted) -> Counted:
-    """Counts of two, part by part."""
-    total = dict(one)
-    for name, part in other.items():
-        before = total.get(name)
-        if isinstance(part, Mapping):
-            total[name] = added(before or {}, part)
-        else:
-            total[name] = (before or 0) + part
-    return total
 
 
 def _refuse_clients(share: Share) -> None:

@@ -100,6 +100,11 @@ class Peers:
             self._gone = {}
         self._gone[session.peer] = self._ports.index(session.port)
 
+    def used(self, peer: bytes, port: int) -> None:
+        """The peer's last session, of which nothing else is known, was on this port of ours."""
+        if port in self._ports:
+            self._gone[peer] = self._ports.index(port)
+
     def _last_index(self, peer: bytes) -> int | None:
         session = self._current.get(peer)
         if session is not None:

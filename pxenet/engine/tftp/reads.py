@@ -8,6 +8,7 @@ from __future__ import annotations
 from pxenet.engine.surface import Delivered, Output, Want
 from pxenet.engine.tftp.common import Side
 from pxenet.engine.tftp.options import negotiate
+from pxenet.engine.tftp.takeover import MAX_BLOCKS, Resumption
 from pxenet.engine.tftp.transfer import Transfer
 from pxenet.model import Absent, Content
 from pxenet.net.datagram import Datagram
@@ -21,13 +22,21 @@ class Reads(Side):
 
     def request(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
         """An RRQ: asks for its content."""
+        self._want(datagram, request, self._common.peers.next_port(datagram.peer), now, out)
+
+    def take_over(self, datagram: Datagram, request: Request, now: float, out: Output) -> int:
+        """A read that another server has begun on this port (see ``takeover``): asks for its content; the id of that want."""
+        return self._want(datagram, request, datagram.port, now, out)
+
+    def _want(self, datagram: Datagram, request: Request, port: int, now: float, out: Output) -> int:
         common = self._common
-        port = common.peers.next_port(datagram.peer)
         transfer = Transfer(common.next_id(), datagram, request, port, self._patience, now)
         common.admit(transfer, common.reading, out)
         self._timers.arm(transfer, now + self._patience.answer_s)
         netascii = request.mode == "netascii"
-        out.wants.append(Want(transfer.id, request.filename, datagram.peer, netascii, datagram.local))
+        place = datagram.data, port, datagram.interface
+        out.wants.append(Want(transfer.id, request.filename, datagram.peer, netascii, datagram.local, *place))
+        return transfer.id
 
     def provide(self, transfer: Transfer, answer: Content | Absent, now: float, out: Output) -> None:
         """The content is there, or known not to be: the first answer goes out."""
@@ -40,6 +49,28 @@ class Reads(Side):
         if not terms.oack:
             self._tell_start(transfer, out)
         self._send_outstanding(transfer, now, out)
+
+    def resume(
+        self, transfer: Transfer, answer: Content | Absent, resumption: Resumption, now: float, out: Output
+    ) -> None:
+        """The content of a read that was taken over: what follows the block that its client has goes out."""
+        if isinstance(answer, Absent):
+            self._common.absent(transfer, answer, out)
+            return
+        if answer.etag != resumption.etag:
+            self.unreadable(transfer, "it was replaced while it was being sent", out)
+            return
+        terms = negotiate(transfer.request, self._common.limits, answer.size)
+        transfer.begin(answer, terms, b"", now)
+        if resumption.block > transfer.last or transfer.last > MAX_BLOCKS:
+            self._common.refuse(transfer, ErrorCode.UNKNOWN_TRANSFER_ID, "this file has to be read anew", out)
+            return
+        transfer.go_on_after(resumption.block)
+        self._common.confirm(transfer, out)
+        if transfer.done:
+            self._complete(transfer, now, out)
+        else:
+            self._send_outstanding(transfer, now, out)
 
     def unreadable(self, transfer: Transfer, detail: str, out: Output) -> None:
         """Its content could not be read."""

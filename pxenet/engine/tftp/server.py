@@ -12,7 +12,7 @@ have been a copy that arrived late.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 from pxenet.engine.surface import Output, Progress
@@ -21,6 +21,7 @@ from pxenet.engine.tftp.reads import Reads
 from pxenet.engine.tftp.reception import Reception, Stage
 from pxenet.engine.tftp.session import Session
 from pxenet.engine.tftp.settings import TftpSettings, TftpStatistics
+from pxenet.engine.tftp.takeover import Orphan, Orphans, Resumption
 from pxenet.engine.tftp.transfer import Transfer
 from pxenet.engine.tftp.writes import Writes
 from pxenet.model import Absent, Content, Verdict
@@ -41,7 +42,14 @@ class TftpServer:
         self._counters = self._common.counters
         self._reads = Reads(self._common)
         self._writes = Writes(self._common)
+        self._orphans = Orphans()
         self._retired = False
+
+    def take_over(self, orphans: Sequence[Orphan], now: float) -> None:
+        """Reads of a server that is gone, whose ports are ours now: each goes on when its client repeats its last ACK."""
+        self._orphans.add(orphans, now)
+        for orphan in orphans:
+            self._common.peers.used(orphan.peer, orphan.port)
 
     def statistics(self) -> TftpStatistics:
         """What was counted since the start, and how many transfers there are now."""
@@ -81,8 +89,12 @@ class TftpServer:
         """The answer to a want, by its id; one that is no longer of interest is ignored."""
         out = Output()
         transfer = self._common.reading.get(want)
+        resumption = self._orphans.resumed.pop(want, None)
         if isinstance(transfer, Transfer) and transfer.waiting:
-            self._reads.provide(transfer, answer, now, out)
+            if resumption is None:
+                self._reads.provide(transfer, answer, now, out)
+            else:
+                self._reads.resume(transfer, answer, resumption, now, out)
         return out
 
     def unreadable(self, want: int, detail: str, now: float) -> Output:
@@ -119,6 +131,10 @@ class TftpServer:
         """When ``tick`` is next needed; it may be a little early, never late."""
         return self._common.timers.next_at()
 
+    def reading(self) -> Collection[int]:
+        """The ids of the wants of all reads under way; not to be kept."""
+        return self._common.reading.keys()
+
     def retire(self) -> None:
         """Begin no transfer any more: a client repeats its request, and whoever serves then can answer it."""
         self._retired = True
@@ -141,7 +157,8 @@ class TftpServer:
             return
         session = self._common.peers.find(datagram.port, datagram.peer)
         if session is None:
-            self._stray(datagram, packet, out)
+            if not self._taken_over(datagram, packet, now, out):
+                self._stray(datagram, packet, out)
         elif isinstance(packet, Error):
             self._aborted(session, packet, out)
         elif isinstance(packet, Ack) and isinstance(session, Transfer):
@@ -156,6 +173,18 @@ class TftpServer:
             self._reads.aborted(session, error, out)
         elif isinstance(session, Reception):
             self._writes.aborted(session, error, out)
+
+    def _taken_over(self, datagram: Datagram, packet: Packet, now: float, out: Output) -> bool:
+        """It belongs to a read that another server has begun."""
+        orphan = self._orphans.take(datagram.port, datagram.peer, now)
+        if orphan is None or not isinstance(packet, Ack) or self._common.peers.current(orphan.peer) is not None:
+            return False
+        request = parse(orphan.request)
+        assert isinstance(request, Request)
+        begun = Datagram(orphan.request, orphan.peer, orphan.local, orphan.port, orphan.interface)
+        want = self._reads.take_over(begun, request, now, out)
+        self._orphans.resumed[want] = Resumption(packet.block, orphan.etag)
+        return True
 
     def _stray(self, datagram: Datagram, packet: Packet, out: Output) -> None:
         """A packet of no transfer. RFC 1350 §4 has ERROR 5 sent to whoever it comes from; an ERROR is never answered.

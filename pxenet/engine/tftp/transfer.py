@@ -81,6 +81,12 @@ class Transfer(Session):
         self.sent = 0 if oack else min(terms.windowsize, self.last)
         self.since_at = self.progress_at = now
 
+    def go_on_after(self, block: int) -> None:
+        """The client has all up to this block, and whoever sent those may have sent the next window too."""
+        self.acked = block
+        self.sent = self.again_to = min(block + self.windowsize, self.last)
+        self.timing = False
+
     @property
     def done(self) -> bool:
         """The last block was acknowledged."""
