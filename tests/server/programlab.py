@@ -132,9 +132,8 @@ class Reader:
         self.data = b""
         self.ended = False
         self._block = 0
-        self._request = b"\0\1" + name.encode() + b"\0octet\0"
-        self._server = (host, port)
-        self.socket.sendto(self._request, self._server)
+        self._said = b"\0\1" + name.encode() + b"\0octet\0", (host, port)
+        self.socket.sendto(*self._said)
 
     def close(self) -> None:
         """Leave, saying nothing."""
@@ -150,16 +149,16 @@ class Reader:
         self._block += 1
         self.data += packet[4:]
         self.ended = len(packet) < 516
-        self.socket.sendto(b"\0\4" + packet[2:4], peer)
+        self._said = b"\0\4" + packet[2:4], peer
+        self.socket.sendto(*self._said)
 
     def _receive(self) -> tuple[bytes, tuple[str, int]]:
-        """What comes next. A request may be lost, when the server's queue is full of other things: it is repeated, as clients do."""
+        """What comes next. A packet may be lost, when the server's queue is full of other things: it is repeated, as clients do."""
         for _ in range(int(PATIENCE_S)):
             try:
                 return self.socket.recvfrom(2000)
             except TimeoutError:
-                if not self._block:
-                    self.socket.sendto(self._request, self._server)
+                self.socket.sendto(*self._said)
         raise AssertionError(f"no block after {self._block}")
 
     def rest(self) -> bytes:

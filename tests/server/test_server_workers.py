@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import pytest
 from programlab import PATIENCE_S, Program, Reader, free_ports, loopback_config, program
 
 BLOB = os.urandom(1 << 16) * 4
+LARGE = os.urandom(1 << 20) * 32
+"""More than the buffers on the way hold."""
 CLIENTS = 24
 """By their ports they meet one worker or the other: that all of them meet the same happens once in millions of runs."""
 
@@ -41,6 +43,12 @@ class Rack:
     def get(self, path: str = "blob", head: str = "") -> bytes:
         """The body of a reply, by a connection of its own."""
         return self.request("GET", path, head).partition(b"\r\n\r\n")[2]
+
+    def asking(self, path: str, head: str = "") -> socket.socket:
+        """A connection that has asked for a file."""
+        sock = socket.create_connection(("127.0.0.1", self.ports["http"]), PATIENCE_S)
+        sock.sendall(f"GET /{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{head}\r\n".encode())
+        return sock
 
     def request(self, method: str, path: str, head: str = "", body: bytes = b"") -> bytes:
         """The whole reply."""
@@ -202,3 +210,37 @@ def test_one_that_fails_again_and_again(rack: Rack) -> None:
         assert 0 == server.stopped()
     assert "KeyError: 1" in server.said()
     assert "exit status 1; another one takes its place in 0.1 s" in server.said()
+
+
+def test_reads_go_on_in_the_next_worker(rack: Rack) -> None:
+    """Clients that are in the middle of a file when their worker is killed get its rest, by repeating their last ACK."""
+    with program(rack.directory, "--config", "rack.toml") as server, ExitStack() as opened:
+        readers = [
+            opened.enter_context(closing(Reader("127.0.0.1", rack.ports["tftp"], "blob"))) for _ in range(CLIENTS)
+        ]
+        for worker in workers_of(server):
+            for reader in readers:
+                for _ in range(20):
+                    reader.take()
+            os.kill(worker, signal.SIGKILL)
+        assert {BLOB} == {reader.rest() for reader in readers}
+        assert CLIENTS == rack.status()["tftp"]["completed"]
+        assert 0 == server.stopped()
+    assert CLIENTS == server.said().count("has read blob")
+
+
+def test_downloads_are_asked_for_again(rack: Rack) -> None:
+    """An HTTP client whose worker is killed sees its connection end, and gets the rest by asking for it."""
+    with program(rack.directory, "--config", "rack.toml") as server:
+        (rack.directory / "files/large").write_bytes(LARGE)
+        with rack.asking("large") as sock:
+            got = sock.recv(1 << 16).partition(b"\r\n\r\n")[2]
+            for worker in workers_of(server):
+                os.kill(worker, signal.SIGKILL)
+            with suppress(ConnectionResetError):
+                while piece := sock.recv(1 << 16):
+                    got += piece
+        assert len(got) < len(LARGE)
+        got += rack.get("large", f"Range: bytes={len(got)}-\r\n")
+        assert got == LARGE
+        assert 0 == server.stopped()
