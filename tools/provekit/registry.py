@@ -74,7 +74,7 @@ PROOFS = (
         120_000,
     ),
     Proof("storm", "simulated machines over real sockets, ten times as many in virtual time", "machines", 1000, 60),
-    Proof("workers", "the storm over sockets again, while the workers that serve it are killed at random", "machines", 1000, 60),
+    Proof("workers", "a storm over sockets, served by workers that are killed at random", "machines", 1000, 60),
     Proof("faults", "machines under loss, duplication, reordering and corruption: all installed", "machines", 200, 40),
     Proof("soak", "hours of renewals, reboots and reinstalls in virtual time: memory flat", "virtual hours", 24, 2),
 )
