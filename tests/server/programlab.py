@@ -98,6 +98,32 @@ def program(
         yield running
 
 
+def children(process: int) -> list[int]:
+    """Its child processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == process and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def workers_of(server: Program) -> list[int]:
+    """Its workers' processes."""
+    return [worker for spawner in children(server.process.pid) for worker in children(spawner)]
+
+
+def wait_until(true: Callable[[], object], what: str) -> None:
+    """Until it holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
 def free_ports() -> dict[str, int]:
     """Ports that nobody has, for each key that names a port: below those that the kernel gives to whoever asks for any."""
     kinds = {"http": socket.SOCK_STREAM}

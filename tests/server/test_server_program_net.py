@@ -19,7 +19,7 @@ import needs
 import netlab
 import pytest
 from netlab import CLIENT_MAC, SERVER, Wire
-from programlab import PATIENCE_S, Program, Reader, inside, program
+from programlab import PATIENCE_S, Reader, children, inside, program, wait_until
 
 from pxenet.store.sqlite import open_sqlite
 from pxenet.wire.dhcp import FLAG_BROADCAST, Message, parse, serialize
@@ -134,10 +134,15 @@ def second_network(wire: Wire) -> None:
         netlab.run("ip", "-n", namespace, "link", "set", name, "up")
 
 
-def status(server: Program) -> dict[str, str]:
+def status(process: int) -> dict[str, str]:
     """/proc/PID/status."""
-    rows = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    rows = Path(f"/proc/{process}/status").read_text().splitlines()
     return {key: value.strip() for key, _, value in (row.partition(":") for row in rows)}
+
+
+def family(process: int) -> list[int]:
+    """A server's process, that which makes its workers, and those."""
+    return [process, *(spawner := children(process)), *(worker for each in spawner for worker in children(each))]
 
 
 def fetched(wire: Wire, path: str = "blob") -> bytes:
@@ -151,32 +156,46 @@ def fetched(wire: Wire, path: str = "blob") -> bytes:
     return by_tftp
 
 
-def test_privileges_are_dropped_for_good(wire: Wire, place: Path) -> None:
-    """Root at the start, nobody ever after: no capability, no group of root's; all three protocols, raw frames and leases go on."""
-    configure(place, 'interface = "v0"\nuser = "nobody"', SUBNET)
+@pytest.mark.parametrize("workers", [1, 2], ids=["one process", "workers"])
+def test_privileges_are_dropped_for_good(wire: Wire, place: Path, workers: int) -> None:
+    """Root at the start, nobody ever after: no capability, no group of root's; all three protocols, raw frames and leases go on.
+
+    That holds for workers too, those included that take the place of others.
+    """
+    configure(place, f'interface = "v0"\nuser = "nobody"\nworkers = {workers}', SUBNET)
     # What is loaded after the drop might be readable by root alone.
     script = (
         "import atexit, sys\nfrom pxenet.server import app\ndropped = app.drop\ndef drop(user):\n"
         "    dropped(user)\n    before = set(sys.modules)\n"
-        "    atexit.register(lambda: print('loaded later:', sorted(set(sys.modules) - before)))\napp.drop = drop"
+        "    atexit.register(lambda: print('loaded later:', sorted(set(sys.modules) - before)))\napp.drop = drop\n"
+        "works = app.work\ndef work(*arguments):\n    before = set(sys.modules)\n    works(*arguments)\n"
+        "    print('worker loaded later:', sorted(set(sys.modules) - before))\napp.work = work"
     )
     with program(place, "--config", "rack.toml", prefix=on(wire), script=script) as server, ExitStack() as opened:
-        found = status(server)
-        assert ["65534"] * 4 == found["Uid"].split()
-        assert ["65534"] * 4 == found["Gid"].split()
-        assert set(found["Groups"].split()) <= {"65534"}
-        assert {"0" * 16} == {found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+        everybody = family(server.process.pid)
+        assert (1 if workers == 1 else 2 + workers) == len(everybody)
+        if workers > 1:
+            os.kill(everybody[-1], signal.SIGKILL)
+            wait_until(lambda: len(family(server.process.pid)) == 2 + workers, "nobody took its place")
+        for process in family(server.process.pid):
+            found = status(process)
+            assert ["65534"] * 4 == found["Uid"].split()
+            assert ["65534"] * 4 == found["Gid"].split()
+            assert set(found["Groups"].split()) <= {"65534"}
+            assert {"0" * 16} == {found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
         frames = wire.on_client("python3", str(SNIFFER), "v1", CLIENT_MAC).stdout
         assert f"{CLIENT_MAC} 10.78.0.1" in frames
         ack = opened.enter_context(closing(Station(wire.client, "v1"))).lease()
         assert MessageType.ACK == ack.message_type
         wire.on_client("ip", "address", "add", f"{address_text(ack.yiaddr)}/24", "dev", "v1")
-        assert b"blob" * 1000 == fetched(wire)
+        for _ in range(workers * 4):
+            assert b"blob" * 1000 == fetched(wire)
         owners = {(path.name, path.stat().st_uid) for path in (place / "state", *(place / "state").iterdir())}
         assert {65534} == {uid for _, uid in owners}
         assert {"state", "pxenet.db", "pxenet.marker", "pxenet.lock"} <= {name for name, _ in owners}
         assert 0 == server.stopped()
-    assert "loaded later: []" in server.said()
+    assert "\nloaded later: []" in server.said()
+    assert (workers if workers > 1 else 0) == server.said().count("worker loaded later: []")
     assert "Traceback" not in server.said()
 
 

@@ -8,14 +8,21 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from programlab import PATIENCE_S, Program, Reader, free_ports, loopback_config, program
+from programlab import (
+    PATIENCE_S,
+    Reader,
+    children,
+    free_ports,
+    loopback_config,
+    program,
+    wait_until,
+    workers_of,
+)
 
 BLOB = os.urandom(1 << 16) * 4
 LARGE = os.urandom(1 << 20) * 32
@@ -69,32 +76,6 @@ class Rack:
 @pytest.fixture
 def rack(tmp_path: Path) -> Rack:
     return Rack(tmp_path)
-
-
-def children(process: int) -> list[int]:
-    """Its child processes."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == process and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
-def workers_of(server: Program) -> list[int]:
-    """Its workers' processes."""
-    return [worker for spawner in children(server.process.pid) for worker in children(spawner)]
-
-
-def wait_until(true: Callable[[], object], what: str) -> None:
-    """Until it holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def test_all_of_them_serve(rack: Rack) -> None:
