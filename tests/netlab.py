@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_CLONE_NEWNET = 0x40000000
+"""<linux/sched.h>"""
 
 SERVER = "10.78.0.1"
 CLIENT_MAC = "02:00:00:78:00:02"
@@ -103,3 +111,25 @@ def wire() -> Iterator[Wire]:
                 made.stop(process)
         for namespace in (made.server, made.client):
             run("ip", "netns", "delete", namespace, check=False)
+
+
+def inside(namespace: str, call: Callable[[], T]) -> T:
+    """What ``call`` returns when run in a network namespace: sockets opened there stay there. Needs root."""
+    result: list[T] = []
+    failure: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            with Path(f"/run/netns/{namespace}").open() as handle:
+                if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            result.append(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised again, in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]

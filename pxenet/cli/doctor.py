@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,13 +14,14 @@ import typer
 
 from pxenet.cli.output import BAD_CONFIG, FAILED, OK, print_failure, print_json
 from pxenet.doctor.diagnose import Diagnosis, diagnose
-from pxenet.doctor.examine import PORTS, Probes, examine
+from pxenet.doctor.examine import PORTS, Probes, Tell, examine
 from pxenet.doctor.findings import Finding, Level
 from pxenet.doctor.machines import DEFAULT, MACHINES
-from pxenet.doctor.observed import Asked, Station
+from pxenet.doctor.observed import Asked, Observed, Station
 from pxenet.net.datagram import Interface
 from pxenet.net.interfaces import interfaces, link_of, udp_ports
 from pxenet.net.raw import RawUdp
+from pxenet.server.events import printable
 from pxenet.sim.dhcp import SERVER_PORT
 from pxenet.wire.dhcp import FLAG_BROADCAST
 from pxenet.wire.text import address_text, mac_text, parse_address, parse_mac
@@ -80,12 +82,15 @@ def doctor(
         raise typer.Exit(BAD_CONFIG)
     if not yes and not _asked(probes):
         raise typer.Exit(BAD_CONFIG)
-    tell = (lambda words: None) if as_json else (lambda words: print(words, file=sys.stderr, flush=True))
-    diagnosis = diagnose(trio.run(examine, probes, tell))
+    tell = (lambda words: None) if as_json else (lambda words: print(printable(words), file=sys.stderr, flush=True))
+    observed = trio.run(_examined, probes, tell)
+    if observed is None:
+        raise typer.Exit(FAILED)
+    diagnosis = diagnose(observed)
     if as_json:
         print_json(diagnosis.record())
     else:
-        print("\n".join(lines(diagnosis)))
+        print("\n".join(map(printable, lines(diagnosis))))
     raise typer.Exit(OK if diagnosis.well else FAILED)
 
 
@@ -162,6 +167,22 @@ def _asked(probes: Probes) -> bool:
         print("nothing was sent; say --yes when this is wanted", file=sys.stderr)
         return False
     return typer.confirm("Send?", err=True)
+
+
+async def _examined(probes: Probes, tell: Tell) -> Observed | None:
+    """What is observed; None when Ctrl-C ended it before."""
+    found: Observed | None = None
+
+    async def stop(scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop, nursery.cancel_scope)
+        found = await examine(probes, tell)
+        nursery.cancel_scope.cancel()
+    return found
 
 
 # -- printing -------------------------------------------------------------------------------------------------------------------------

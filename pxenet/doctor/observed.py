@@ -50,11 +50,13 @@ class Heard:
     """Where it was sent to: broadcast, or the address that it offers."""
 
     def reply(self) -> Reply | None:
-        """As a client reads it; None when it is no DHCP message."""
+        """As a client reads it; None when it is no DHCP message, or does not tell which."""
         try:
-            return Reply(parse(self.payload), self.payload, self.address, self.port)
+            reply = Reply(parse(self.payload), self.payload, self.address, self.port)
+            _ = reply.type
         except WireError:
             return None
+        return reply
 
 
 @dataclass(frozen=True, slots=True)

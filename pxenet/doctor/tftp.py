@@ -15,6 +15,7 @@ from pxenet.doctor.observed import TftpAnswer, TftpRead, TftpTry
 from pxenet.sim.body import Pairs
 from pxenet.sim.tftp import TFTP_PORT
 from pxenet.wire.reader import WireError
+from pxenet.wire.shapes import show
 from pxenet.wire.text import address_text, parse_address
 from pxenet.wire.tftp import Ack, Data, Error, Oack, OpCode, Packet, Request, parse, serialize
 
@@ -95,9 +96,14 @@ async def attempt(server: int, name: str, options: Pairs, source: int) -> TftpTr
     if work.answer is TftpAnswer.SILENCE and await _refused(server, request, source):
         work.answer = TftpAnswer.REFUSED
     head = b"".join(work.kept)
-    return TftpTry(
-        work.answer, options, work.granted, work.code, work.text, work.address, head, len(work.first_window), work.last
-    )
+    granted = tuple((_shown(name), _shown(value)) for name, value in work.granted)
+    text, window = _shown(work.text), len(work.first_window)
+    return TftpTry(work.answer, options, granted, work.code, text, work.address, head, window, work.last)
+
+
+def _shown(text: str) -> str:
+    """Without surrogates, in which bytes that are no UTF-8 come out of the codec: such text can be printed."""
+    return show(text.encode("utf-8", "surrogateescape"))
 
 
 async def _run(work: _Transfer) -> None:

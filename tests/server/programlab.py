@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import random
 import select
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
-from typing import TypeVar
-
-T = TypeVar("T")
 
 PATIENCE_S = 20.0
 """How long a test waits for what must happen; a slow machine needs a part of it."""
-
-_CLONE_NEWNET = 0x40000000
 
 
 @dataclass
@@ -193,25 +186,3 @@ class Reader:
             self.take()
         self.close()
         return self.data
-
-
-def inside(namespace: str, call: Callable[[], T]) -> T:
-    """What ``call`` returns when run in a network namespace: sockets opened there stay there. Needs root."""
-    result: list[T] = []
-    failure: list[BaseException] = []
-
-    def enter() -> None:
-        try:
-            with Path(f"/run/netns/{namespace}").open() as handle:
-                if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), "setns")
-            result.append(call())
-        except BaseException as error:  # noqa: BLE001 - it is raised again, in the caller's thread
-            failure.append(error)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return result[0]

@@ -18,8 +18,8 @@ from pathlib import Path
 import needs
 import netlab
 import pytest
-from netlab import CLIENT_MAC, SERVER, Wire
-from programlab import PATIENCE_S, Reader, children, inside, program, wait_until
+from netlab import CLIENT_MAC, SERVER, Wire, inside
+from programlab import PATIENCE_S, Reader, children, program, wait_until
 
 from pxenet.store.sqlite import open_sqlite
 from pxenet.wire.dhcp import FLAG_BROADCAST, Message, parse, serialize
