@@ -20,6 +20,22 @@ NEVER = float("inf")
 
 
 @dataclass(slots=True)
+class Stream:
+    """Where the blocks of one transfer go, and what they are cut out of: the same for all of them. Not to be changed."""
+
+    to: bytes
+    content: Content
+    blksize: int
+    source: int = 0
+    port: int = 0
+    interface: int = 0
+    want: int = 0
+    """Id of the want that brought the content: named when a read fails (``unreadable``)."""
+    way: object = field(default=None, compare=False, repr=False)
+    """Belongs to the shell: what it found out about the way there."""
+
+
+@dataclass(slots=True)
 class Blocks:
     """A window of TFTP DATA that shall leave: blocks ``first`` to ``first + count - 1`` of ``content``, counted from 1.
 
@@ -27,16 +43,29 @@ class Blocks:
     the count modulo 65 536. The last block may be shorter than ``blksize``, or empty.
     """
 
-    to: bytes
-    content: Content
-    blksize: int
+    stream: Stream
     first: int
     count: int
-    source: int = 0
-    port: int = 0
-    interface: int = 0
-    want: int = 0
-    """Id of the want that brought the content: named when a read fails (``unreadable``)."""
+
+    @property
+    def to(self) -> bytes:
+        """For whom."""
+        return self.stream.to
+
+    @property
+    def source(self) -> int:
+        """From which address of ours."""
+        return self.stream.source
+
+    @property
+    def port(self) -> int:
+        """By which port of ours."""
+        return self.stream.port
+
+    @property
+    def interface(self) -> int:
+        """Index of the interface that it should leave by."""
+        return self.stream.interface
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """DATA blocks cut out of mapped files, sent without being assembled: iovecs of a header out of a table and a slice of the map.
 
-Single blocks for many peers leave by one ``sendmmsg``, a window by one ``sendmsg`` that the kernel cuts (UDP_SEGMENT, udp(7)). Fast
-path beside ``UdpSocket.send_run``, which it must equal: tests/net/test_net_cuts.py. Layouts as in ``batched``.
+The iovecs of a file are laid out once (``net.mapped``) and shared by all who read it: a block, or a window that the kernel cuts
+(UDP_SEGMENT, udp(7)), is then an address and a count. Those for many peers leave by one ``sendmmsg``. Fast path beside
+``UdpSocket.send_run``, which it must equal: tests/net/test_net_cuts.py. Layouts as in ``batched``.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import mmap
 import socket
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
-from pxenet.net.mapped import data_headers
+from pxenet.net.mapped import HEADER_BYTES, MASK, PAIR_SHIFT, RUN_SHIFT, Layout
 from pxenet.net.udp import BATCH, MAX_PAYLOAD, UdpSocket
 
 MAX_SEGMENTS = 64
@@ -28,30 +29,28 @@ REMEMBERED = 4096
 
 # struct mmsghdr: name, its length, iovecs, their number, control, its length, flags; and the length of what went.
 _MESSAGE = struct.Struct("=QI4xQQQQi4xI4x")
-# Two struct iovec: address and length of the header, and of the payload.
-_PAIR = struct.Struct("=QQQQ")
-_LENGTH = struct.Struct("=Q")
+# Of it: the number of iovecs, control, its length.
+_SHAPE = struct.Struct("=QQQ")
+_SHAPE_AT = 24
+_WORDS, _IOVECS_WORD = 8, 2
 # struct cmsghdr and struct in_pktinfo; struct cmsghdr and the size of a segment.
 _PKTINFO = struct.Struct("=Qiii4s4s4x")
 _SEGMENT = struct.Struct("=QiiH6x")
 _PKTINFO_BYTES, _SEGMENT_BYTES = 28, 18  # CMSG_LEN, without the padding
+_CONTROL_BYTES = _PKTINFO.size + _SEGMENT.size
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
 _UDP_SEGMENT = 103  # linux/udp.h
 _NO_ADDRESS = b"\0\0\0\0"
 
 _NAME_BYTES = 16
-_HEADER_BYTES = 4
-_COUNT_AT, _CONTROL_LENGTH_AT = 24, 40
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_sendmmsg, _sendmsg = _libc.sendmmsg, _libc.sendmsg
+_sendmmsg = _libc.sendmmsg
 _sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
-_sendmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
-_sendmsg.restype = ctypes.c_ssize_t
 
 
-class Cut(Protocol):
-    """``count`` blocks of ``blksize`` octets from number ``first`` (from 1), for one peer; never a broadcast."""
+class Stream(Protocol):
+    """Of one transfer, for one peer; never a broadcast."""
 
     @property
     def to(self) -> bytes: ...
@@ -59,8 +58,12 @@ class Cut(Protocol):
     @property
     def source(self) -> int: ...
 
+
+class Cut(Protocol):
+    """``count`` blocks from number ``first`` (from 1) of a stream."""
+
     @property
-    def blksize(self) -> int: ...
+    def stream(self) -> Stream: ...
 
     @property
     def first(self) -> int: ...
@@ -74,188 +77,146 @@ class BlockSender:
 
     __slots__ = (
         "_address",
+        "_blksizes",
         "_controls",
+        "_counts",
         "_memory",
+        "_names",
+        "_pieces",
         "_sources",
-        "_table",
         "_udp",
         "_view",
-        "_waiting",
-        "_window",
         "unsegmented",
     )
 
     def __init__(self, udp: UdpSocket, unsegmented: dict[bytes, None]) -> None:
         self._udp = udp
         self.unsegmented = unsegmented
-        self._table = data_headers()
         names = BATCH * _MESSAGE.size
-        pairs = names + BATCH * _NAME_BYTES
-        controls = pairs + BATCH * _PAIR.size
-        window = controls + BATCH * _PKTINFO.size
-        iovecs = window + _MESSAGE.size + _NAME_BYTES + _PKTINFO.size + _SEGMENT.size + 8
-        self._memory = mmap.mmap(-1, iovecs + MAX_SEGMENTS * _PAIR.size)
+        controls = names + BATCH * _NAME_BYTES
+        self._memory = mmap.mmap(-1, controls + BATCH * _CONTROL_BYTES)
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         self._view = memoryview(self._memory)
         for index in range(BATCH):
-            name, pair = self._address + names + index * _NAME_BYTES, self._address + pairs + index * _PAIR.size
-            control = self._address + controls + index * _PKTINFO.size
-            _MESSAGE.pack_into(self._view, index * _MESSAGE.size, name, _NAME_BYTES, pair, 2, control, 0, 0, 0)
+            name, control = names + index * _NAME_BYTES, controls + index * _CONTROL_BYTES
+            _MESSAGE.pack_into(
+                self._view,
+                index * _MESSAGE.size,
+                self._address + name,
+                _NAME_BYTES,
+                0,
+                2,
+                self._address + control,
+                0,
+                0,
+                0,
+            )
+        self._names = names
+        self._pieces = self._view[:names].cast("Q")[_IOVECS_WORD::_WORDS]
+        """Where each message's iovecs begin."""
+        self._counts = [1] * BATCH
         self._sources = [0] * BATCH
-        """Whose control data stands in each place; 0: none."""
-        self._waiting: list[Cut] = []
-        """What stands in the places, in order."""
-        name = window + _MESSAGE.size
-        control = name + _NAME_BYTES
-        _MESSAGE.pack_into(
-            self._view,
-            window,
-            self._address + name,
-            _NAME_BYTES,
-            self._address + iovecs,
-            0,
-            self._address + control,
-            0,
-            0,
-            0,
-        )
-        self._window = window, name, control, self._view[iovecs:].cast("Q")
+        self._blksizes = [0] * BATCH
+        """What the message in each place was shaped for: blocks, address of ours, and for windows the size of their segments."""
         self._controls: dict[tuple[int, int], bytes] = {}
 
-    def send(self, cuts: Iterable[tuple[Cut, int, int]]) -> list[Cut]:
-        """Hand blocks to the kernel in order; what could not be read.
-
-        Each with where its content begins in memory, and its size in octets. What the kernel refuses otherwise is counted as lost.
-        """
-        view, table, sources, waiting = self._view, self._table, self._sources, self._waiting
-        names = BATCH * _MESSAGE.size
-        name, pair = names, names + BATCH * _NAME_BYTES
-        unread: list[Cut] = []
-        for cut, base, size in cuts:
-            blksize, first = cut.blksize, cut.first
-            start = (first - 1) * blksize
-            if cut.count != 1:
-                self._flush(unread)
-                name, pair = names, names + BATCH * _NAME_BYTES
-                self._window_of(cut, base, size, unread)
-                continue
-            length = size - start
-            if length > blksize:
-                length = blksize
-            _PAIR.pack_into(view, pair, table + ((first & 0xFFFF) << 2), _HEADER_BYTES, base + start, length)
-            view[name : name + _NAME_BYTES] = cut.to
-            index = len(waiting)
-            if sources[index] != cut.source:
-                self._say_source(index, cut.source)
-            waiting.append(cut)
-            if index + 1 == BATCH:
-                self._flush(unread)
-                name, pair = names, names + BATCH * _NAME_BYTES
-            else:
-                name += _NAME_BYTES
-                pair += _PAIR.size
-        self._flush(unread)
+    def send(self, cuts: Sequence[tuple[Cut, Layout]]) -> list[Stream]:
+        """Hand blocks to the kernel in order; the streams of what could not be read. What is refused otherwise is counted as lost."""
+        unread: list[Stream] = []
+        windows = bool([cut for cut, _ in cuts if cut.count != 1])
+        if windows:
+            cuts = [piece for cut, layout in cuts for piece in self._pieces_of(cut, layout)]
+        for at in range(0, len(cuts), BATCH):
+            self._send_batch(cuts[at : at + BATCH], windows, unread)
         return unread
 
-    def _say_source(self, index: int, source: int) -> None:
-        """The control data of a place: by which address of ours it leaves."""
-        at = BATCH * (_MESSAGE.size + _NAME_BYTES + _PAIR.size) + index * _PKTINFO.size
-        self._view[at : at + _PKTINFO.size] = _pktinfo(source)
-        used = _PKTINFO.size if source else 0
-        _LENGTH.pack_into(self._view, index * _MESSAGE.size + _CONTROL_LENGTH_AT, used)
-        self._sources[index] = source
+    def _pieces_of(self, cut: Cut, layout: Layout) -> list[tuple[Cut, Layout]]:
+        """What one message each may carry: a window in as few as the limits allow, block by block where a route takes no segments."""
+        fit = min(MAX_SEGMENTS, MAX_PAYLOAD // (layout.blksize + HEADER_BYTES))
+        most = 1 if cut.stream.to[4:8] in self.unsegmented else fit
+        if cut.count <= most:
+            return [(cut, layout)]
+        end = cut.first + cut.count
+        return [(_Piece(cut.stream, first, min(most, end - first)), layout) for first in range(cut.first, end, most)]
 
-    def _flush(self, unread: list[Cut]) -> None:
-        """Send what waits. A refused one is passed over, as its peer would see it: lost."""
-        waiting, statistics = self._waiting, self._udp.statistics
-        done, count = 0, len(waiting)
+    def _send_batch(self, cuts: Sequence[tuple[Cut, Layout]], windows: bool, unread: list[Stream]) -> None:
+        # By columns: a loop that writes the fields of each message takes twice as long.
+        count, names = len(cuts), self._names
+        self._pieces[:count] = memoryview(
+            array("Q", [layout[cut.first >> RUN_SHIFT] + ((cut.first & MASK) << PAIR_SHIFT) for cut, layout in cuts])
+        )
+        self._view[names : names + count * _NAME_BYTES] = b"".join([cut.stream.to for cut, _ in cuts])
+        counts = [cut.count for cut, _ in cuts]
+        sources = [cut.stream.source for cut, _ in cuts]
+        alike = counts == self._counts[:count] and sources == self._sources[:count]
+        if not alike or (windows and [layout.blksize for _, layout in cuts] != self._blksizes[:count]):
+            self._shape(cuts)
+        self._flush(cuts, counts, unread)
+
+    def _shape(self, cuts: Sequence[tuple[Cut, Layout]]) -> None:
+        """The rest of each message, where it is not what it was: how many iovecs, and how it leaves."""
+        controls = self._names + BATCH * _NAME_BYTES
+        for index, (cut, layout) in enumerate(cuts):
+            count, source, blksize = cut.count, cut.stream.source, layout.blksize
+            told = self._controls.get((source, blksize if count > 1 else 0)) or self._control(source, count, blksize)
+            control = controls + index * _CONTROL_BYTES
+            self._view[control : control + len(told)] = told
+            at = index * _MESSAGE.size + _SHAPE_AT
+            _SHAPE.pack_into(self._view, at, 2 * count, self._address + control, len(told))
+            self._counts[index], self._sources[index], self._blksizes[index] = count, source, blksize
+
+    def _control(self, source: int, count: int, blksize: int) -> bytes:
+        """The control data: from which address of ours, and the size of segments. Remembered, for there are few."""
+        told = _pktinfo(source) if source else b""
+        if count > 1:
+            told += _SEGMENT.pack(_SEGMENT_BYTES, socket.IPPROTO_UDP, _UDP_SEGMENT, blksize + HEADER_BYTES)
+        if len(self._controls) >= REMEMBERED:
+            self._controls.clear()
+        self._controls[source, blksize if count > 1 else 0] = told
+        return told
+
+    def _flush(self, cuts: Sequence[tuple[Cut, Layout]], counts: list[int], unread: list[Stream]) -> None:
+        """Send what stands in the places. A refused one is passed over, as its peer would see it: lost."""
+        udp, done, count = self._udp, 0, len(cuts)
         while done < count:
             sent = _sendmmsg(
-                self._udp.socket.fileno(), self._address + done * _MESSAGE.size, count - done, socket.MSG_DONTWAIT
+                udp.socket.fileno(), self._address + done * _MESSAGE.size, count - done, socket.MSG_DONTWAIT
             )
             if sent > 0:
+                udp.statistics.sent += sum(counts[done : done + sent])
                 done += sent
-                statistics.sent += sent
                 continue
             number = ctypes.get_errno()
             if number == errno.EINTR:
                 continue
+            cut, layout = cuts[done]
             if number == errno.EFAULT:
-                unread.append(waiting[done])
-            else:
-                statistics.unsent += 1
-            done += 1
-        waiting.clear()
-
-    def _window_of(self, cut: Cut, base: int, size: int, unread: list[Cut]) -> None:
-        """A window: in as few calls as the limits allow, block by block where the route takes no segments."""
-        blksize = cut.blksize
-        most = min(MAX_SEGMENTS, MAX_PAYLOAD // (blksize + _HEADER_BYTES))
-        first, left = cut.first, cut.count
-        while left:
-            count = min(left, most)
-            if count == 1 or cut.to[4:8] in self.unsegmented or not self._cut(cut, first, count, base, size, unread):
-                # An empty block at the end would be none at all within a run that is cut.
-                pieces = ((_Block(cut, number), base, size) for number in range(first, first + count))
-                unread += self.send(pieces)
-            if unread:
+                unread.append(cut.stream)
+            elif number in NO_SEGMENTS and counts[done] > 1:
+                self._refused(cut.stream.to[4:8])
+                rest = [*self._pieces_of(cut, layout), *cuts[done + 1 :]]
+                for at in range(0, len(rest), BATCH):
+                    self._send_batch(rest[at : at + BATCH], True, unread)
                 return
-            first += count
-            left -= count
+            else:
+                udp.statistics.unsent += counts[done]
+            done += 1
 
-    def _cut(self, cut: Cut, first: int, count: int, base: int, size: int, unread: list[Cut]) -> bool:
-        """One call for ``count`` blocks; False: not on this route, and nothing has left."""
-        blksize = cut.blksize
-        start = (first - 1) * blksize
-        window, name, control, iovecs = self._window
-        header = self._table + ((first & 0xFFFF) << 2)
-        words = 4 * count
-        iovecs[0:words:4] = memoryview(array("Q", range(header, header + words, 4)))
-        iovecs[1:words:4] = memoryview(array("Q", (_HEADER_BYTES,)) * count)
-        iovecs[2:words:4] = memoryview(array("Q", range(base + start, base + start + count * blksize, blksize)))
-        iovecs[3:words:4] = memoryview(array("Q", (blksize,)) * count)
-        iovecs[words - 1] = min(blksize, size - start - (count - 1) * blksize)
-        view = self._view
-        view[name : name + _NAME_BYTES] = cut.to
-        told = self._controls.get((cut.source, blksize)) or self._control(cut.source, blksize)
-        view[control : control + len(told)] = told
-        _LENGTH.pack_into(view, window + _COUNT_AT, 2 * count)
-        _LENGTH.pack_into(view, window + _CONTROL_LENGTH_AT, len(told))
-        statistics = self._udp.statistics
-        while True:
-            if _sendmsg(self._udp.socket.fileno(), self._address + window, socket.MSG_DONTWAIT) >= 0:
-                statistics.sent += count
-                return True
-            number = ctypes.get_errno()
-            if number == errno.EFAULT:
-                unread.append(cut)
-                return True
-            if number in NO_SEGMENTS:
-                self.unsegmented[cut.to[4:8]] = None
-                if len(self.unsegmented) > REMEMBERED:
-                    del self.unsegmented[next(iter(self.unsegmented))]
-                return False
-            if number != errno.EINTR:
-                statistics.unsent += count
-                return True
-
-    def _control(self, source: int, blksize: int) -> bytes:
-        segment = _SEGMENT.pack(_SEGMENT_BYTES, socket.IPPROTO_UDP, _UDP_SEGMENT, blksize + _HEADER_BYTES)
-        if len(self._controls) >= REMEMBERED:
-            self._controls.clear()
-        told = self._controls[source, blksize] = (_pktinfo(source) if source else b"") + segment
-        return told
+    def _refused(self, address: bytes) -> None:
+        """This route takes no segments; the oldest are forgotten, and tried again."""
+        self.unsegmented[address] = None
+        if len(self.unsegmented) > REMEMBERED:
+            del self.unsegmented[next(iter(self.unsegmented))]
 
 
 def _pktinfo(source: int) -> bytes:
     return _PKTINFO.pack(_PKTINFO_BYTES, socket.IPPROTO_IP, _IP_PKTINFO, 0, source.to_bytes(4, "big"), _NO_ADDRESS)
 
 
-class _Block:
-    """One block of a cut."""
+class _Piece:
+    """A part of a cut."""
 
-    __slots__ = ("blksize", "count", "first", "source", "to")
+    __slots__ = ("count", "first", "stream")
 
-    def __init__(self, cut: Cut, number: int) -> None:
-        self.to, self.source, self.blksize = cut.to, cut.source, cut.blksize
-        self.first, self.count = number, 1
+    def __init__(self, stream: Stream, first: int, count: int) -> None:
+        self.stream, self.first, self.count = stream, first, count

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 BROADCAST = 0xFFFFFFFF
 """255.255.255.255, the limited broadcast address."""
@@ -56,6 +57,38 @@ class Datagram:
     """Index of the interface it came in by; 0 when the kernel does not say."""
     broadcast: bool = False
     """It was sent to a broadcast address."""
+
+
+class Quads(Sequence[Datagram]):
+    """Datagrams of four octets each that came to one port of ours, by one interface, for one address: most of what a server hears.
+
+    For those in a hurry in columns, of which nothing is made per datagram; for all others a sequence like any other.
+    """
+
+    __slots__ = ("broadcast", "interface", "local", "peers", "port", "words")
+
+    def __init__(
+        self, peers: list[bytes], words: Sequence[int], local: int, port: int, interface: int, broadcast: bool
+    ) -> None:
+        self.peers = peers
+        self.words = words
+        """The octets of each, as a number in network order."""
+        self.local, self.port, self.interface, self.broadcast = local, port, interface, broadcast
+
+    def __len__(self) -> int:
+        return len(self.peers)
+
+    @overload
+    def __getitem__(self, index: int) -> Datagram: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Datagram]: ...
+
+    def __getitem__(self, index: int | slice) -> Datagram | list[Datagram]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        data = self.words[index].to_bytes(4, "big")
+        return Datagram(data, self.peers[index], self.local, self.port, self.interface, self.broadcast)
 
 
 @dataclass(slots=True)

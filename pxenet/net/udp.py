@@ -100,7 +100,7 @@ class UdpSocket:
         """Release the port."""
         self.socket.close()
 
-    def receive(self) -> list[Datagram]:
+    def receive(self) -> Sequence[Datagram]:
         """Whatever has arrived, at most ``BATCH``; empty when there is nothing."""
         batch: list[Datagram] = []
         while len(batch) < BATCH:

@@ -13,14 +13,15 @@ from typing import Protocol
 
 import trio
 
-from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Upload, Want
+from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Stream, Upload, Want
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
 from pxenet.model import Absent, Change, Content, Later, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
 from pxenet.net.datagram import BROADCAST, Send, pack_peer, peer_port
 from pxenet.net.link import Link
+from pxenet.net.mapped import Layout
 from pxenet.net.udp import UdpSocket
-from pxenet.server.maps import Maps
+from pxenet.server.maps import Maps, Way, look_at
 from pxenet.server.tap import Tap
 
 _FORGOTTEN_S = 10.0
@@ -184,69 +185,74 @@ class Shell:
             self._tap.listener.sent(sends)
         said: list[Output] = []
         ready: dict[UdpSocket, list[Send]] = {}
-        mapped: dict[UdpSocket, list[tuple[Blocks, int, int]]] = {}
-        places: dict[int, int] = {}
-        port, interface, udp = -1, -1, self._sockets[0] if self._sockets else None
+        mapped: dict[BatchedUdpSocket, list[tuple[Blocks, Layout]]] = {}
+        looked_at: set[int] = set()
+        layout, udp, cuts = None, None, []
         for send in sends:
-            if send.port != port or send.interface != interface or udp is None:
-                port, interface = send.port, send.interface
-                udp = self._socket(port, interface)
             if isinstance(send, Send):
                 if not self._framed(send):
                     self._flush_blocks(mapped, now, said)
-                    ready.setdefault(udp, []).append(send)
+                    layout = None
+                    ready.setdefault(self._socket(send.port, send.interface), []).append(send)
                 continue
-            content = send.content
-            place = places.get(id(content))
-            if place is None:
+            way = send.stream.way
+            if layout is None or not isinstance(way, Way) or way.layout is not layout or way.udp is not udp:
+                # Not as the one before. Each file is looked at once, whoever reads it.
                 try:
-                    place = self._maps.address(content)
+                    way = self._way(send.stream, looked_at)
+                    layout, udp = way.layout, way.udp
+                    if layout is None or udp is None:
+                        self._plain(self._socket(send.port, send.interface), send, ready, mapped, now, said)
+                        continue
                 except (ContentChanged, OSError) as error:
-                    said.append(self._engine.unreadable(send.want, str(error), now))
+                    said.append(self._engine.unreadable(send.stream.want, str(error), now))
+                    layout = None
                     continue
-                places[id(content)] = place
-            if place and isinstance(udp, BatchedUdpSocket):
-                if ready:
-                    self._flush(ready)
-                mapped.setdefault(udp, []).append((send, place, content.size))
-            else:
-                self._plain(udp, send, ready, mapped, now, said)
+                self._flush(ready)
+                cuts = mapped.setdefault(udp, [])
+            cuts.append((send, layout))
         self._flush_blocks(mapped, now, said)
         self._flush(ready)
         return said
+
+    def _way(self, stream: Stream, looked_at: set[int]) -> Way:
+        """How this stream leaves; its file was looked at. Raises ContentChanged, OSError."""
+        way = stream.way
+        if not isinstance(way, Way):
+            way = stream.way = self._maps.way(stream, self._socket(stream.port, stream.interface))
+        if way.layout is not None and id(way.layout) not in looked_at:
+            look_at(stream.content)
+            looked_at.add(id(way.layout))
+        return way
 
     def _plain(
         self,
         udp: UdpSocket,
         send: Blocks,
         ready: dict[UdpSocket, list[Send]],
-        mapped: dict[UdpSocket, list[tuple[Blocks, int, int]]],
+        mapped: dict[BatchedUdpSocket, list[tuple[Blocks, Layout]]],
         now: float,
         said: list[Output],
     ) -> None:
         """Blocks as bytes: of texts, of contents of several pieces, where nothing can be mapped, by sockets without batches."""
-        try:
-            run = datagrams(send, read_region)
-        except (ContentChanged, OSError) as error:
-            said.append(self._engine.unreadable(send.want, str(error), now))
-            return
+        run = datagrams(send, read_region)
+        stream = send.stream
         self._flush_blocks(mapped, now, said)
         if len(run) == 1:  # lock-step: many clients' blocks leave together
-            ready.setdefault(udp, []).append(Send(send.to, run[0], send.source, send.port, send.interface))
+            ready.setdefault(udp, []).append(Send(stream.to, run[0], stream.source, stream.port, stream.interface))
             return
         self._flush(ready)
-        self.statistics.unsent += udp.send_run(run, send.to, send.source, send.interface)
+        self.statistics.unsent += udp.send_run(run, stream.to, stream.source, stream.interface)
 
     def _flush_blocks(
-        self, mapped: dict[UdpSocket, list[tuple[Blocks, int, int]]], now: float, said: list[Output]
+        self, mapped: dict[BatchedUdpSocket, list[tuple[Blocks, Layout]]], now: float, said: list[Output]
     ) -> None:
         for udp, cuts in mapped.items():
-            assert isinstance(udp, BatchedUdpSocket)
             before = udp.statistics.unsent
             unread = udp.blocks.send(cuts)
             self.statistics.unsent += udp.statistics.unsent - before
-            for blocks in unread:
-                want = next(cut.want for cut, _, _ in cuts if cut.to == blocks.to and cut.port == udp.port)
+            for stream in unread:
+                want = next(cut.stream.want for cut, _ in cuts if cut.stream is stream)
                 said.append(self._engine.unreadable(want, "it cannot be read any more", now))
         mapped.clear()
 

@@ -1,6 +1,6 @@
-"""Contents as they lie in memory, for the fast way out of TFTP: mapped once, shared by all transfers of a file.
+"""The fast way out of TFTP for contents that are one region of a file: mapped once, cut once, shared by all who read it.
 
-Only the kernel reads what is mapped (``net.mapped``). Contents that are not one region of a file go the plain way.
+Only the kernel reads what is mapped (``net.mapped``). Other contents go the plain way.
 """
 
 from __future__ import annotations
@@ -9,48 +9,75 @@ import os
 from weakref import WeakKeyDictionary
 
 from pxenet.content.lately import Lately
+from pxenet.engine.surface import Stream
 from pxenet.engine.tftp.blocks import ContentChanged
 from pxenet.model import Content, Readable, Region
-from pxenet.net.mapped import FileMap
+from pxenet.net.batched import BatchedUdpSocket
+from pxenet.net.mapped import FileMap, Layout, Shelf
+from pxenet.net.udp import UdpSocket
 
-_CONTENTS = 2048
-"""Remembered between two ``age``; forgetting one costs a system call or two when it is asked for again."""
+_LAYOUTS = 2048
+"""Remembered between two ``age``; forgetting one costs little, for it is made again when it is asked for."""
+
+
+class Way:
+    """How the blocks of a stream leave: by which socket, and cut how; None for the plain way."""
+
+    __slots__ = ("layout", "udp")
+
+    def __init__(self, udp: BatchedUdpSocket | None, layout: Layout | None) -> None:
+        self.udp = udp
+        self.layout = layout
+
+
+def look_at(content: Content) -> None:
+    """Raises ContentChanged when the file of a content in one region became shorter, OSError.
+
+    What is mapped beyond the end of a file reads as zeros up to the end of its page.
+    """
+    region = content.segments[0]
+    assert isinstance(region, Region)
+    short = region.offset + region.length - os.fstat(region.file.fd).st_size
+    if short > 0:
+        raise ContentChanged(f"{content.name} ended {short} octets before its size of {content.size}")
 
 
 class Maps:
-    """Where contents are. Files stay open as long as they are remembered: ``age`` is to be called now and then."""
+    """Files as they are mapped and cut. They stay open as long as they are remembered: ``age`` is to be called now and then."""
 
-    __slots__ = ("_known", "_maps")
+    __slots__ = ("_layouts", "_maps", "_shelf")
 
     def __init__(self) -> None:
-        self._known: Lately[int, tuple[Content, FileMap, int]] = Lately(_CONTENTS)
+        self._layouts: Lately[tuple[int, int], tuple[Content, Layout]] = Lately(_LAYOUTS)
         self._maps: WeakKeyDictionary[Readable, FileMap] = WeakKeyDictionary()
+        self._shelf = Shelf()
 
-    def address(self, content: Content) -> int:
-        """Where it begins in memory; 0: it has to go the plain way. Raises ContentChanged when its file became shorter, OSError."""
-        segments = content.segments
-        if len(segments) != 1 or not content.size:
-            return 0
-        region = segments[0]
+    def way(self, stream: Stream, udp: UdpSocket) -> Way:
+        """How a stream leaves by this socket. Raises as ``look_at``."""
+        if not isinstance(udp, BatchedUdpSocket):
+            return Way(None, None)
+        return Way(udp, self._layout(stream.content, stream.blksize))
+
+    def _layout(self, content: Content, blksize: int) -> Layout | None:
+        if len(content.segments) != 1 or not content.size:
+            return None
+        region = content.segments[0]
         if not isinstance(region, Region):
-            return 0
-        end = region.offset + region.length
-        left = os.fstat(region.file.fd).st_size
-        if left < end:
-            # What is mapped beyond the end of a file reads as zeros up to the end of its page.
-            raise ContentChanged(f"{content.name} ended {end - left} octets before its size of {content.size}")
-        known = self._known.get(id(content))
+            return None
+        look_at(content)
+        known = self._layouts.get((id(content), blksize))
         if known is None or known[0] is not content:  # as long as it is remembered, nothing else can have its id
             try:
+                end = region.offset + region.length
                 mapped = self._maps.get(region.file)
                 if mapped is None or mapped.size < end:
-                    mapped = self._maps[region.file] = FileMap(region.file.fd, left)
+                    mapped = self._maps[region.file] = FileMap(region.file.fd, end)
             except (OSError, TypeError):  # a file system that maps nothing; a file that nobody can point at
-                return 0
-            known = content, mapped, mapped.address + region.offset
-            self._known.put(id(content), known)
-        return known[2]
+                return None
+            known = content, Layout(self._shelf, mapped, region.offset, content.size, blksize)
+            self._layouts.put((id(content), blksize), known)
+        return known[1]
 
     def age(self) -> None:
         """Forget what was not used since this was called last."""
-        self._known.age()
+        self._layouts.age()

@@ -17,7 +17,7 @@ from pxenet.engine.surface import Blocks
 from pxenet.engine.tftp.blocks import datagrams
 from pxenet.model import Content, Region, Role
 from pxenet.net.datagram import BROADCAST as EVERYBODY
-from pxenet.net.datagram import Datagram, Interface, Send, peer_address, peer_port
+from pxenet.net.datagram import Datagram, Interface, Quads, Send, peer_address, peer_port
 from pxenet.rack import Rack
 from pxenet.rack.discreet import masked
 from pxenet.server.tap import Tap, TcpEnds
@@ -90,7 +90,7 @@ class Recorder:
             entries = [_heard(one, now) for one in batch]
             for follower in self._followers:
                 follower.take(entries)
-        if self._ring_limit:
+        if self._ring_limit and not isinstance(batch, Quads):
             for one in [one for one in batch if len(one.data) != _ACK_BYTES]:
                 self._remember(_heard(one, now))
 
@@ -188,7 +188,7 @@ class Recorder:
         if entry.text is None:
             yield udp_frame(entry.at_ns, us, theirs, entry.data if secrets else masked(entry.data), entry.size)
             return
-        blocks = entry.text if secrets else replace(entry.text, content=discreet_content(entry.text.content))
+        blocks = entry.text if secrets else _discreet(entry.text)
         for header, payload in datagrams(blocks, _never_read):
             yield udp_frame(entry.at_ns, us, theirs, header + bytes(payload))
 
@@ -248,13 +248,15 @@ def _said(one: Send | Blocks, now: int) -> Iterator[Entry]:
     if isinstance(one, Send):
         data = b"".join(one.parts)
         yield Entry(now, True, one.to, one.source, one.port, one.interface, data, len(data), hardware=one.hardware)
-    elif all(isinstance(segment, bytes) for segment in one.content.segments):
-        size = min(one.count * one.blksize, one.content.size)
-        yield Entry(now, True, one.to, one.source, one.port, one.interface, b"", size, text=replace(one))
+        return
+    to = one.stream
+    if all(isinstance(segment, bytes) for segment in to.content.segments):
+        size = min(one.count * to.blksize, to.content.size)
+        yield Entry(now, True, to.to, to.source, to.port, to.interface, b"", size, text=one)
     else:
         for number in range(one.first, one.first + one.count):
-            size = 4 + max(0, min(one.blksize, one.content.size - (number - 1) * one.blksize))
-            yield Entry(now, True, one.to, one.source, one.port, one.interface, data_header(number), size)
+            size = 4 + max(0, min(to.blksize, to.content.size - (number - 1) * to.blksize))
+            yield Entry(now, True, to.to, to.source, to.port, to.interface, data_header(number), size)
 
 
 def _cost(entry: Entry) -> int:
@@ -263,6 +265,11 @@ def _cost(entry: Entry) -> int:
 
 def _never_read(region: Region, offset: int, length: int) -> bytes:
     raise AssertionError("a text has no regions")
+
+
+def _discreet(blocks: Blocks) -> Blocks:
+    stream = blocks.stream
+    return Blocks(replace(stream, content=discreet_content(stream.content)), blocks.first, blocks.count)
 
 
 def discreet_content(content: Content) -> Content:

@@ -388,7 +388,7 @@ class Link:
             )
         except (ContentChanged, OSError) as error:
             assert isinstance(send, Blocks)
-            return [engine.unreadable(send.want, str(error), self.now)]
+            return [engine.unreadable(send.stream.want, str(error), self.now)]
         for payload in payloads:
             for delay, arrives in self.weather.carry(payload, self._path(index)):
                 self._at(self.now + delay, self._hear, index, arrives, send)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxenet.engine.surface import Blocks
+from pxenet.engine.surface import Blocks, Stream
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams, piece
 from pxenet.model import Content, Region
 
@@ -43,19 +43,21 @@ def joined(blocks: Blocks) -> list[bytes]:
 def test_a_window() -> None:
     """Full blocks, then the short one."""
     content = made_of(b"abcdefgh" * 2 + b"xyz")
-    assert [b"\0\3\0\1abcdefgh", b"\0\3\0\2abcdefgh", b"\0\3\0\3xyz"] == joined(Blocks(PEER, content, 8, 1, 3))
+    assert [b"\0\3\0\1abcdefgh", b"\0\3\0\2abcdefgh", b"\0\3\0\3xyz"] == joined(Blocks(Stream(PEER, content, 8), 1, 3))
 
 
 def test_the_last_block_may_be_empty() -> None:
     """A multiple of blksize ends with a block of nothing; so does an empty content."""
-    assert [b"\0\3\0\2"] == joined(Blocks(PEER, made_of(b"abcdefgh"), 8, 2, 1))
-    assert [b"\0\3\0\1"] == joined(Blocks(PEER, made_of(), 8, 1, 1))
+    assert [b"\0\3\0\2"] == joined(Blocks(Stream(PEER, made_of(b"abcdefgh"), 8), 2, 1))
+    assert [b"\0\3\0\1"] == joined(Blocks(Stream(PEER, made_of(), 8), 1, 1))
 
 
 def test_numbers_roll_over_to_0() -> None:
     """Block 65536 is number 0 on the wire."""
     content = made_of(bytes(8 * 65537))
-    assert [b"\0\3\xff\xff", b"\0\3\0\0", b"\0\3\0\1"] == [d[:4] for d in joined(Blocks(PEER, content, 8, 65535, 3))]
+    assert [b"\0\3\xff\xff", b"\0\3\0\0", b"\0\3\0\1"] == [
+        d[:4] for d in joined(Blocks(Stream(PEER, content, 8), 65535, 3))
+    ]
 
 
 @given(
@@ -79,4 +81,4 @@ def test_a_file_that_shrank(cut: int) -> None:
     """Less than was promised is noticed, and never a block that is too short."""
     content = made_of(b"head", Region(File(bytes(12)[:cut]), 0, 12))
     with pytest.raises(ContentChanged, match="f ended"):
-        datagrams(Blocks(PEER, content, 8, 1, 2), read)
+        datagrams(Blocks(Stream(PEER, content, 8), 1, 2), read)

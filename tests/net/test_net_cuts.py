@@ -12,7 +12,7 @@ import pytest
 
 from pxenet.net.batched import BatchedUdpSocket
 from pxenet.net.datagram import pack_peer
-from pxenet.net.mapped import FileMap, data_headers
+from pxenet.net.mapped import PAIR_SHIFT, RUN_SHIFT, SPARE, FileMap, Layout, Shelf, data_headers
 from pxenet.net.udp import BATCH
 
 LOCALHOST = 0x7F000001
@@ -20,14 +20,25 @@ BODY = os.urandom(200_000)
 
 
 @dataclass
+class Stream:
+    """See ``cuts.Stream``."""
+
+    to: bytes
+    source: int = LOCALHOST
+
+
+@dataclass
 class Cut:
     """See ``cuts.Cut``."""
 
-    to: bytes
+    stream: Stream
     blksize: int
     first: int
     count: int = 1
-    source: int = LOCALHOST
+
+
+def layout(file: FileMap, cut: Cut, size: int, shelf: Shelf | None = None) -> Layout:
+    return Layout(shelf or Shelf(), file, 0, size, cut.blksize)
 
 
 def plain(cut: Cut, body: bytes) -> list[bytes]:
@@ -79,6 +90,8 @@ def peer(client: socket.socket) -> bytes:
         (65464, 1, 2, 100_000),
         (1, 65_530, 20, 100_000),  # the number on the wire rolls over
         (1, 131_071, 3, 200_000),
+        (16, 1023, 40, 200_000),  # from one run of iovecs into the next
+        (1, 65_535, 64, 200_000),  # the same, where the number rolls over
     ],
 )
 @pytest.mark.parametrize("segmented", [True, False], ids=["cut by the kernel", "one by one"])
@@ -95,10 +108,10 @@ def test_blocks_are_those_of_the_plain_path(
     """Header and octets of each, in order; also where a route takes no segments."""
     body = BODY[:size]
     file = mapped(tmp_path, body)
-    cut = Cut(peer(client), blksize, first, count)
+    cut = Cut(Stream(peer(client)), blksize, first, count)
     if not segmented:
-        udp.blocks.unsegmented[cut.to[4:8]] = None
-    assert [] == udp.blocks.send([(cut, file.address, size)])
+        udp.blocks.unsegmented[cut.stream.to[4:8]] = None
+    assert [] == udp.blocks.send([(cut, layout(file, cut, size))])
     expected = plain(cut, body)
     assert expected == [client.recv(65536) for _ in expected]
     assert (count, 0) == (udp.statistics.sent, udp.statistics.unsent)
@@ -113,10 +126,10 @@ def test_many_peers_in_order(tmp_path: Path, udp: BatchedUdpSocket, client: sock
         cuts = []
         for number in range(1, 2 * BATCH + 9):
             to = peer(client) if number % 3 else peer(other)
-            cuts.append(Cut(to, 512, number, 4 if number % 20 == 0 else 1, LOCALHOST * (number % 2)))
-        assert [] == udp.blocks.send([(cut, file.address, len(BODY)) for cut in cuts])
+            cuts.append(Cut(Stream(to, LOCALHOST * (number % 2)), 512, number, 4 if number % 20 == 0 else 1))
+        assert [] == udp.blocks.send([(cut, layout(file, cut, len(BODY))) for cut in cuts])
         for one, sock in ((peer(client), client), (peer(other), other)):
-            expected = [data for cut in cuts if cut.to == one for data in plain(cut, BODY)]
+            expected = [data for cut in cuts if cut.stream.to == one for data in plain(cut, BODY)]
             assert expected == [sock.recv(1000) for _ in expected]
 
 
@@ -125,12 +138,16 @@ def test_a_file_that_was_cut(tmp_path: Path, udp: BatchedUdpSocket, client: sock
     file = mapped(tmp_path, BODY)
     good = mapped(tmp_path / "..", BODY[:1000])
     os.truncate(tmp_path / "file", 0)
-    gone, window = Cut(peer(client), 512, 9), Cut(peer(client), 512, 20, 8)
-    here = Cut(peer(client), 512, 1)
+    gone, window = Cut(Stream(peer(client)), 512, 9), Cut(Stream(peer(client)), 512, 20, 8)
+    here = Cut(Stream(peer(client)), 512, 1)
     unread = udp.blocks.send(
-        [(gone, file.address, len(BODY)), (here, good.address, 1000), (window, file.address, len(BODY))]
+        [
+            (gone, layout(file, gone, len(BODY))),
+            (here, layout(good, here, 1000)),
+            (window, layout(file, window, len(BODY))),
+        ]
     )
-    assert [gone, window] == unread
+    assert [gone.stream, window.stream] == unread
     assert plain(here, BODY[:1000]) == [client.recv(1000)]
     client.setblocking(False)
     with pytest.raises(BlockingIOError):
@@ -140,9 +157,9 @@ def test_a_file_that_was_cut(tmp_path: Path, udp: BatchedUdpSocket, client: sock
 def test_a_refused_block_keeps_none_of_the_others(tmp_path: Path, udp: BatchedUdpSocket, client: socket.socket) -> None:
     """It is counted as lost: here to port 0, and a window from an address that is not ours."""
     file = mapped(tmp_path, BODY)
-    here = Cut(peer(client), 512, 3)
-    cuts = [Cut(pack_peer(LOCALHOST, 0), 512, 1), Cut(peer(client), 512, 1, 4, 0xC633644D), here]
-    assert [] == udp.blocks.send([(cut, file.address, len(BODY)) for cut in cuts])
+    here = Cut(Stream(peer(client)), 512, 3)
+    cuts = [Cut(Stream(pack_peer(LOCALHOST, 0)), 512, 1), Cut(Stream(peer(client), 0xC633644D), 512, 1, 4), here]
+    assert [] == udp.blocks.send([(cut, layout(file, cut, len(BODY))) for cut in cuts])
     assert plain(here, BODY) == [client.recv(1000)]
     assert 1 == udp.statistics.sent
     assert udp.statistics.unsent >= 2
@@ -162,3 +179,19 @@ def test_a_map_is_refused() -> None:
 def test_headers_stand_in_a_row() -> None:
     """One table for all, made once."""
     assert data_headers() == data_headers()
+
+
+def test_iovecs_are_laid_out_once_and_bounded(tmp_path: Path, udp: BatchedUdpSocket, client: socket.socket) -> None:
+    """All readers of a file share its runs. When there are too many the older ones go, and are made again when they are asked for."""
+    file = mapped(tmp_path, BODY)
+    shelf = Shelf(limit=2 * ((1 << RUN_SHIFT) + SPARE << PAIR_SHIFT))
+    one, other = (Layout(shelf, file, 0, len(BODY), blksize) for blksize in (8, 16))
+    places = one[0], one[1]
+    assert places == (one[0], one[1])
+    assert other[0] not in places  # those still stand: whoever has just asked for them may use them
+    assert ([], [0]) == (sorted(one), sorted(other))
+    cuts = [Cut(Stream(peer(client)), 8, 1020, 9), Cut(Stream(peer(client)), 16, 7)]
+    assert [] == udp.blocks.send(list(zip(cuts, (one, other), strict=True)))
+    expected = [data for cut in cuts for data in plain(cut, BODY)]
+    assert expected == [client.recv(1000) for _ in expected]
+    assert ([0], [0]) == (sorted(one), sorted(other))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from pxenet.net.batched import SMALL_BYTES, BatchedUdpSocket, batches
-from pxenet.net.datagram import Send, pack_peer, peer_address, peer_port, peer_text
+from pxenet.net.datagram import Datagram, Quads, Send, pack_peer, peer_address, peer_port, peer_text
 from pxenet.net.udp import BATCH, MAX_DATAGRAM, UdpSocket
 
 LOCALHOST = 0x7F000001
@@ -204,3 +204,26 @@ def test_a_route_that_takes_no_segments() -> None:
         assert calls[5:] == [2, 1, 1]
         udp.socket = real
     udp.close()
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [[b"\0\4\0\1"] * 3, [b"\0\4\0\1", b"\xff\xfe\xfd\xfc"], [b"\0\4\0\1", b"\0\4\0"], [b"abcd"] * BATCH],
+    ids=["equal", "different", "not all of four", "many"],
+)
+def test_small_ones_are_described_as_any(udp: UdpSocket, payloads: list[bytes]) -> None:
+    """Whatever form the batch has, it is the same sequence of datagrams."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, socket.socket(type=socket.SOCK_DGRAM) as other:
+        for number, payload in enumerate(payloads):
+            (other if number % 3 == 1 else client).sendto(payload, ("127.0.0.1", udp.port))
+        ports = [one.getsockname()[1] for one in (client, other)]
+    select.select([udp], [], [], 5)
+    batch = udp.receive()
+    lo = socket.if_nametoindex("lo")
+    expected = [
+        Datagram(payload, pack_peer(LOCALHOST, ports[number % 3 == 1]), LOCALHOST, udp.port, lo, False)
+        for number, payload in enumerate(payloads)
+    ]
+    assert (expected, expected[1:], len(expected)) == (list(batch), list(batch[1:]), len(batch))
+    quads = isinstance(udp, BatchedUdpSocket) and {len(payload) for payload in payloads} == {4}
+    assert quads == isinstance(batch, Quads)

@@ -15,7 +15,7 @@ from pxenet.capture.frames import Packet, parse
 from pxenet.capture.made import Frame, udp_frame
 from pxenet.config import from_text
 from pxenet.content.tree import bytes_content
-from pxenet.engine.surface import Blocks
+from pxenet.engine.surface import Blocks, Stream
 from pxenet.events import Event
 from pxenet.model import Content, Region, Role
 from pxenet.net.datagram import BROADCAST, Datagram, Interface, Send, pack_peer
@@ -77,7 +77,7 @@ def packets(frames: Sequence[Frame]) -> list[Packet]:
 
 
 def blocks(content: Content, first: int = 1, count: int = 1) -> Blocks:
-    return Blocks(pack_peer(CLIENT, 2000), content, 512, first, count, SERVER, 30000, 1)
+    return Blocks(Stream(pack_peer(CLIENT, 2000), content, 512, SERVER, 30000, 1), first, count)
 
 
 class NoFile:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Output, Upload, Want
+from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Output, Stream, Upload, Want
 from pxenet.events import Event
 from pxenet.model import Absent, Change, Content, InstallRecord, InstallState, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
@@ -205,7 +205,7 @@ def test_wants_are_answered_until_nothing_is_wanted() -> None:
 def test_blocks_leave_as_datagrams() -> None:
     """A window of three blocks, the last one short, with their numbers in front."""
     port = FakeSocket(4000)
-    blocks = Blocks(pack_peer(LOOPBACK, 2070), memory("f", b"abcdefg"), 3, 1, 3, port=4000)
+    blocks = Blocks(Stream(pack_peer(LOOPBACK, 2070), memory("f", b"abcdefg"), 3, port=4000), 1, 3)
     Stage(port).shell.obey(Output(sends=[blocks]))
     assert [b"\0\3\0\1abc", b"\0\3\0\2def", b"\0\3\0\3g"] == [data for _, _, data in port.sent]
 
@@ -230,9 +230,9 @@ def everything_sent(make: type[UdpSocket], base: Path) -> list[list[bytes]]:
                 client.settimeout(5)
                 to = pack_peer(LOOPBACK, client.getsockname()[1])
                 for content in contents:
-                    sends.append(Blocks(to, content, 512, 1 + number, 1, LOOPBACK, udp.port, 0))
+                    sends.append(Blocks(Stream(to, content, 512, LOOPBACK, udp.port), 1 + number, 1))
                     sends.append(Send(to, (b"\0\6", b"oack"), LOOPBACK, udp.port))
-                    sends.append(Blocks(to, content, 500, 2, 3, LOOPBACK, udp.port, 0))
+                    sends.append(Blocks(Stream(to, content, 500, LOOPBACK, udp.port), 2, 3))
             Stage(udp).shell.obey(Output(sends=sends))
             return [[client.recv(2000) for _ in range(3 * 5)] for client in clients]
     finally:
@@ -260,7 +260,9 @@ def test_content_that_shrank(tmp_path: Path) -> None:
     stage.engine.script.append(Output(sends=[Send(pack_peer(LOOPBACK, 2070), (b"\0\5",), port=4000)]))
     with path.open("rb") as file:
         content = Content("f", (Region(OpenFile(file.fileno()), 0, 600),), 600, 0, '"1"')
-        stage.shell.obey(Output(sends=[Blocks(pack_peer(LOOPBACK, 2070), content, 512, 1, 2, port=4000, want=7)]))
+        stage.shell.obey(
+            Output(sends=[Blocks(Stream(pack_peer(LOOPBACK, 2070), content, 512, port=4000, want=7), 1, 2)])
+        )
     assert [("unreadable", 7)] == stage.engine.asked
     assert b"\0\5" == port.sent[-1][2]
 

@@ -23,11 +23,12 @@ def datagrams(blocks: Blocks, read: Read) -> list[tuple[bytes, memoryview]]:
     """The window's datagrams in order, each in two parts: the DATA header and the payload.
 
     Raises ContentChanged when the content is shorter than its size, and whatever ``read`` raises: both mean that the engine
-    has to be told (``unreadable(blocks.want, …)``).
+    has to be told (``unreadable(blocks.stream.want, …)``).
     """
-    size = blocks.blksize
+    stream = blocks.stream
+    size = stream.blksize
     start = (blocks.first - 1) * size
-    payload = memoryview(piece(blocks.content, start, blocks.count * size, read))
+    payload = memoryview(piece(stream.content, start, blocks.count * size, read))
     return [
         (data_header(blocks.first + index), payload[index * size : (index + 1) * size]) for index in range(blocks.count)
     ]

@@ -79,14 +79,11 @@ class Reads(Side):
         self._common.refuse(transfer, ErrorCode.UNDEFINED, "the file changed while it was being sent", out)
 
     def acknowledged(self, transfer: Transfer, block: int, now: float, out: Output) -> None:
-        """An ACK. The hot path: no records are made here but the window that leaves."""
+        """An ACK. ``TftpServer`` does the same in its own words for those in full flow."""
         acked = transfer.acked
         window = transfer.acknowledge(block, now)
         if window is None:
-            if transfer.acked == transfer.last:
-                self._complete(transfer, now, out)
-            else:
-                self._counters.duplicates += 1
+            self.rests(transfer, now, out)
             return
         if transfer.fresh and transfer.acked > acked:
             self._common.confirm(transfer, out)
@@ -98,6 +95,13 @@ class Reads(Side):
             self._timers.arm(transfer, due_at)
         else:
             transfer.due_at = due_at
+
+    def rests(self, transfer: Transfer, now: float, out: Output) -> None:
+        """An ACK has come on which nothing leaves: it was the last, or says nothing new."""
+        if transfer.acked == transfer.last:
+            self._complete(transfer, now, out)
+        else:
+            self._counters.duplicates += 1
 
     def again(self, transfer: Transfer, now: float, out: Output) -> None:
         """Send what is outstanding once more; nothing is, while the content is not there."""

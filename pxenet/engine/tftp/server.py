@@ -25,7 +25,7 @@ from pxenet.engine.tftp.takeover import Orphan, Orphans, Resumption
 from pxenet.engine.tftp.transfer import Transfer
 from pxenet.engine.tftp.writes import Writes
 from pxenet.model import Absent, Content, Verdict
-from pxenet.net.datagram import Datagram, peer_address
+from pxenet.net.datagram import Datagram, Quads, peer_address
 from pxenet.wire.reader import WireError
 from pxenet.wire.tftp import Ack, Data, Error, ErrorCode, OpCode, Packet, Request, parse
 
@@ -73,16 +73,11 @@ class TftpServer:
     def receive(self, batch: Sequence[Datagram], now: float) -> Output:
         """Take what arrived. Bad packets are counted and dropped, never raised."""
         out = Output()
-        on_port, acknowledged = self._common.peers.on_port, self._reads.acknowledged
-        for datagram in batch:
-            data = datagram.data
-            # Fast path, for an ACK of exactly four octets; a test proves it equal to what _parsed does with an Ack.
-            if len(data) == 4 and data[1] == _ACK and data[0] == 0:
-                session = on_port(datagram.port).get(datagram.peer)
-                if session.__class__ is Transfer:
-                    acknowledged(session, data[2] << 8 | data[3], now, out)
-                    continue
-            self._parsed(datagram, now, out)
+        if isinstance(batch, Quads):
+            self._quads(batch, now, out)
+        else:
+            for datagram in batch:
+                self._parsed(datagram, now, out)
         return out
 
     def provide(self, want: int, answer: Content | Absent, now: float) -> Output:
@@ -144,6 +139,25 @@ class TftpServer:
         return bool(self._common.reading or self._common.writing)
 
     # Packets
+
+    def _quads(self, batch: Quads, now: float, out: Output) -> None:
+        """The fast path, of ACKs; a test proves it equal to the plain one. The calls that it saves cost as much as what they do."""
+        sends, timers, reads = out.sends, self._common.timers, self._reads
+        sessions = map(self._common.peers.on_port(batch.port).get, batch.peers)
+        for index, (session, word) in enumerate(zip(sessions, batch.words, strict=True)):
+            if session.__class__ is not Transfer or word >> 16 != _ACK:
+                self._parsed(batch[index], now, out)
+            elif session.fresh:
+                reads.acknowledged(session, word & 0xFFFF, now, out)
+            elif (window := session.acknowledge(word & 0xFFFF, now)) is None:
+                reads.rests(session, now, out)
+            else:
+                sends.append(window)
+                due_at = now + session.rto_s
+                if due_at < session.armed_at:
+                    timers.arm(session, due_at)
+                else:
+                    session.due_at = due_at
 
     def _parsed(self, datagram: Datagram, now: float, out: Output) -> None:
         """The plain path: any packet, by its value."""

@@ -41,6 +41,7 @@ class Session:
 
     __slots__ = (
         "armed_at",
+        "calm_s",
         "cap_s",
         "due_at",
         "fastest_s",
@@ -95,6 +96,7 @@ class Session:
         self.timing = True
         """What is outstanding was sent once, so that its answer measures a round trip (Karn, RFC 6298 §3)."""
         self.floor_s = patience.floor_s
+        self.calm_s = patience.floor_s / 8
         self.cap_s = patience.cap_s
         self.rto_s = patience.first_s
         self.srtt_s = 0.0

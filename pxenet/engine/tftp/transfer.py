@@ -15,7 +15,7 @@ Knows which blocks are outstanding. Must not know ports, other transfers, or whe
 
 from __future__ import annotations
 
-from pxenet.engine.surface import NEVER, Blocks
+from pxenet.engine.surface import NEVER, Blocks, Stream
 from pxenet.engine.tftp.options import Terms
 from pxenet.engine.tftp.session import Patience, Session
 from pxenet.model import Content
@@ -23,6 +23,7 @@ from pxenet.net.datagram import Datagram
 from pxenet.wire.tftp import Request
 
 NO_CONTENT = Content("", (), 0, 0, '""')
+NO_STREAM = Stream(b"", NO_CONTENT, 1)
 """Stands where the content is not known yet, or let go: a finished transfer must not keep its file open."""
 
 
@@ -33,12 +34,12 @@ class Transfer(Session):
         "acked",
         "again_to",
         "blksize",
-        "content",
         "last",
         "oack",
         "paused_at",
         "restarted",
         "sent",
+        "stream",
         "waiting",
         "windowsize",
     )
@@ -49,7 +50,7 @@ class Transfer(Session):
         super().__init__(id, datagram, request, port, patience, now)
         self.waiting = True
         """For its content."""
-        self.content = NO_CONTENT
+        self.stream = NO_STREAM
         self.blksize = 0
         self.windowsize = 1
         self.oack = b""
@@ -70,7 +71,7 @@ class Transfer(Session):
     def begin(self, content: Content, terms: Terms, oack: bytes, now: float) -> None:
         """The content is there. ``outstanding`` is then what to send first."""
         self.waiting = False
-        self.content = content
+        self.stream = Stream(self.peer, content, terms.blksize, self.source, self.port, self.interface, self.id)
         self.blksize = terms.blksize
         self.windowsize = terms.windowsize
         self.bound(terms.timeout_s)
@@ -109,24 +110,12 @@ class Transfer(Session):
         if step == 0 or step > outstanding:
             return self._repeated(step, outstanding, now)
         if self.timing:
-            # ``measured``, written out: a call costs as much as all of this.
             rtt_s = now - self.since_at
-            srtt_s = self.srtt_s
-            if srtt_s:
-                error_s = rtt_s - srtt_s
-                srtt_s += error_s / 8
-                self.srtt_s = srtt_s
-                rttvar_s = self.rttvar_s
-                rttvar_s += ((error_s if error_s > 0 else -error_s) - rttvar_s) / 4
-                self.rttvar_s = rttvar_s
-                if rtt_s < self.fastest_s:
-                    self.fastest_s = rtt_s
-                rto_s = srtt_s + 4 * rttvar_s
-                if rto_s < self.floor_s:
-                    rto_s = self.floor_s
-                self.rto_s = rto_s if rto_s < self.cap_s else self.cap_s
-            else:
+            # Round trips this short leave the time-out at its floor, whatever they are: nothing is to be computed.
+            if rtt_s > self.calm_s or self.rto_s != self.floor_s:
                 self.measured(rtt_s)
+            elif rtt_s < self.fastest_s:
+                self.fastest_s = rtt_s
         self.tries = 0
         self.restarted = False
         self.progress_at = now
@@ -142,17 +131,7 @@ class Transfer(Session):
         self.since_at = now
         if step == outstanding:
             self.timing = True
-            return Blocks(
-                self.peer,
-                self.content,
-                self.blksize,
-                acked + 1,
-                sent - acked,
-                self.source,
-                self.port,
-                self.interface,
-                self.id,
-            )
+            return Blocks(self.stream, acked + 1, sent - acked)
         self.timing = False
         if acked == self.again_to:
             return self._blocks(before) if self.sent > before else None
@@ -177,21 +156,16 @@ class Transfer(Session):
 
     def release(self) -> None:
         """It is over: let go of the content, and of the file that it keeps open."""
-        self.content = NO_CONTENT
+        self.stream = NO_STREAM
+
+    @property
+    def content(self) -> Content:
+        """What is read."""
+        return self.stream.content
 
     def _blocks(self, after: int) -> Blocks:
         """Those that follow a block, to the end of the window."""
-        return Blocks(
-            self.peer,
-            self.content,
-            self.blksize,
-            after + 1,
-            self.sent - after,
-            self.source,
-            self.port,
-            self.interface,
-            self.id,
-        )
+        return Blocks(self.stream, after + 1, self.sent - after)
 
     def _repeated(self, step: int, outstanding: int, now: float) -> Blocks | None:
         """An ACK that brings nothing new. Answering each would double the traffic for ever (RFC 1123 §4.2.3.1).
