@@ -12,6 +12,7 @@ import os
 import struct
 from array import array
 from functools import cache
+from weakref import ReferenceType
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _mmap, _munmap = _libc.mmap, _libc.munmap
@@ -88,17 +89,19 @@ class Shelf:
         self._used = 0
         self._young: list[array[int]] = []
         self._old: list[array[int]] = []
-        self._holders: list[Layout] = []
+        self._holders: list[ReferenceType[Layout]] = []
 
     def keep(self, layout: Layout, run: array[int]) -> None:
         """A run was made, for this layout."""
         size = len(run) * run.itemsize
         if self._used + size > self._limit:
-            for holder in self._holders:
-                holder.clear()
+            for reference in self._holders:
+                holder = reference()
+                if holder is not None:
+                    holder.clear()
             self._old, self._young, self._holders, self._used = self._young, [], [], 0
         if not layout:
-            self._holders.append(layout)
+            self._holders.append(ReferenceType(layout))
         self._young.append(run)
         self._used += size
 

@@ -22,7 +22,7 @@ MAX_PAYLOAD = 65_507
 Parts = Sequence[bytes | memoryview]
 """One datagram in pieces."""
 
-BATCH = 64
+BATCH = 128
 """Datagrams taken from a socket before others get their turn."""
 
 GONE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINTR})

@@ -71,7 +71,7 @@ class Maps:
                 end = region.offset + region.length
                 mapped = self._maps.get(region.file)
                 if mapped is None or mapped.size < end:
-                    mapped = self._maps[region.file] = FileMap(region.file.fd, end)
+                    mapped = self._maps[region.file] = FileMap(region.file.fd, os.fstat(region.file.fd).st_size)
             except (OSError, TypeError):  # a file system that maps nothing; a file that nobody can point at
                 return None
             known = content, Layout(self._shelf, mapped, region.offset, content.size, blksize)

@@ -419,7 +419,7 @@ def test_number_of_transfers_is_bounded() -> None:
         assert talk.hears(0.0, rrq(), peer=pack_peer(n, 1))
     assert [] == talk.hears(0.0, rrq())
     assert 1 == talk.server.statistics().overload
-    talk.hears(0.1, Error(0), PORTS[2], peer=pack_peer(1, 1))
+    talk.hears(0.1, Error(0), PORTS[1], peer=pack_peer(1, 1))
     assert [] != talk.hears(0.5, rrq())
 
 

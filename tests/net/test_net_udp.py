@@ -103,6 +103,8 @@ def test_more_than_a_batch_leaves_in_order(udp: UdpSocket) -> None:
     """However many there are; each from the address that it names, or from whichever the kernel takes."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind(("127.0.0.1", 0))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        client.settimeout(5)
         peer = pack_peer(LOCALHOST, client.getsockname()[1])
         sends = [Send(peer, (b"%d" % number,), LOCALHOST * (number % 2)) for number in range(BATCH * 2 + 5)]
         assert udp.send_many(sends) == 0

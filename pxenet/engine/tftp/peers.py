@@ -14,17 +14,19 @@ from pxenet.engine.tftp.session import Session
 REMEMBERED = 8192
 """Peers in one generation of the memory of those that are gone; there are two generations."""
 
+SHARED = 256
+"""Sessions on one port before new peers begin on the next."""
+
 _NOBODY: Mapping[bytes, Session] = MappingProxyType({})
 
 
 class Peers:
     """All sessions of a server."""
 
-    __slots__ = ("_before", "_by_port", "_current", "_gone", "_gone_before", "_ports", "_turn")
+    __slots__ = ("_before", "_by_port", "_current", "_gone", "_gone_before", "_ports")
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = tuple(ports)
-        self._turn = 0
         self._by_port: dict[int, dict[bytes, Session]] = {port: {} for port in self._ports}
         self._current: dict[bytes, Session] = {}
         """By peer: the session of its newest request."""
@@ -55,8 +57,8 @@ class Peers:
         """The port for the peer's next session: in turn after its last one, and none that it uses now."""
         last = self._last_index(peer)
         if last is None:
-            last = self._turn
-            self._turn = (self._turn + 1) % len(self._ports)
+            # Few share one port, for what arrives there together is answered together; many spread, for the queue of a port is limited.
+            last = len(self._current) // SHARED
         for step in range(1, len(self._ports)):
             port = self._ports[(last + step) % len(self._ports)]
             if peer not in self._by_port[port]:
