@@ -1,4 +1,4 @@
-"""``pxenet kickstart``: kickstarts that exist already, turned into data of the configuration."""
+"""``pxenet kickstart``: data of the configuration, made by questions or out of a kickstart that exists already."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from pxenet.answer.kickstart import importing
+from pxenet.cli.kickstart_new import new
 from pxenet.config.document import toml
 
 app = typer.Typer(help="Kickstarts as data of the configuration.", no_args_is_help=True, rich_markup_mode=None)
+app.command("new")(new)
 
 
 @app.callback()

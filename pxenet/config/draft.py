@@ -175,6 +175,13 @@ def _with_kickstart(draft: Draft, key: Key, keys: Table) -> Table:
     return keys.model_copy(update={"kickstart": written})
 
 
+def kickstart_problems(raw: dict[str, object]) -> list[Problem]:
+    """What is wrong in data that would stand below ``[profile.kickstart]``, each key by itself."""
+    draft = Draft(Source())
+    _validated(draft, ("kickstart",), raw, KickstartKeys)
+    return draft.problems
+
+
 def _validated(draft: Draft, key: Key, raw: dict[str, object], model: type[Table]) -> Table | None:
     """The table without the values that are wrong, each of which is reported; None when one was wrong or missing that it needs."""
     try:
