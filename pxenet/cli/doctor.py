@@ -23,6 +23,7 @@ from pxenet.net.interfaces import interfaces, link_of, udp_ports
 from pxenet.net.raw import RawUdp
 from pxenet.server.events import printable
 from pxenet.sim.dhcp import SERVER_PORT
+from pxenet.sim.fleet import FIRST_MAC
 from pxenet.wire.dhcp import FLAG_BROADCAST
 from pxenet.wire.text import address_text, mac_text, parse_address, parse_mac
 
@@ -44,6 +45,12 @@ _Server = Annotated[
 _Wait = Annotated[
     float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="For answers to a DISCOVER; EDK2 waits for 4.")
 ]
+_Lease = Annotated[
+    bool,
+    typer.Option(
+        "--lease", help="Take an address as each of them, and give it back: does the ACK say what the OFFER said?"
+    ),
+]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
@@ -54,6 +61,7 @@ def doctor(
     mac: _Mac = "",
     server: _Server = None,
     wait: _Wait = 4.0,
+    lease: _Lease = False,
     yes: _Yes = False,
     as_json: _Json = False,
 ) -> None:
@@ -63,7 +71,8 @@ def doctor(
     answers, what each would boot, what is wrong with that and what would help;
     the worst first. No pxenet has to run, here or elsewhere.
 
-    Leaves all leases as they are: DISCOVERs are sent and no REQUEST follows.
+    Leaves all leases as they are: DISCOVERs are sent and no REQUEST follows,
+    but with --lease, when addresses are taken for a moment and given back.
     Speaks from port 68 by raw sockets, which needs root. Exit status 1 when
     something is wrong, 2 when nothing could be asked.
 
@@ -74,7 +83,7 @@ def doctor(
       pxenet doctor -i eth1 --server 10.0.0.1
     """
     try:
-        probes = _probes(interface, as_, mac, tuple(server or ()), wait)
+        probes = _probes(interface, as_, mac, tuple(server or ()), wait, lease)
     except (ValueError, OSError) as error:
         print_failure(str(error), as_json=as_json)
         raise typer.Exit(BAD_CONFIG) from error
@@ -94,7 +103,7 @@ def doctor(
     raise typer.Exit(OK if diagnosis.well else FAILED)
 
 
-def _probes(interface: str, kinds: str, mac: str, servers: tuple[str, ...], wait: float) -> Probes:
+def _probes(interface: str, kinds: str, mac: str, servers: tuple[str, ...], wait: float, lease: bool) -> Probes:
     """Raises ValueError or OSError when they cannot be made."""
     names = [name for name in kinds.split(",") if name]
     unknown = next((name for name in names if name not in MACHINES), "")
@@ -104,8 +113,14 @@ def _probes(interface: str, kinds: str, mac: str, servers: tuple[str, ...], wait
     everywhere = interfaces()
     here = _chosen(everywhere, interface)
     hardware = here.hardware
+    if mac and lease:
+        raise ValueError("--lease would give back the address of the machine that --mac names; leave one of them out")
+    if lease:
+        # Not the card's own address: giving that lease back could take this host off the network.
+        hardware = FIRST_MAC[:3] + here.hardware[3:]
     if mac:
         hardware = parse_mac(mac)
+    if mac or lease:
         # Answers to the machine itself would not come here: all are asked for by broadcast.
         personalities = tuple(
             replace(one, voice=replace(one.voice, flags=one.voice.flags | FLAG_BROADCAST)) for one in personalities
@@ -117,7 +132,7 @@ def _probes(interface: str, kinds: str, mac: str, servers: tuple[str, ...], wait
     directly = tuple(map(parse_address, servers))
     if directly and not address:
         raise ValueError(f"--server needs an address of this host on {here.name}, and it has none")
-    return Probes(station, personalities, directly, wait, secrets.randbits(31))
+    return Probes(station, personalities, directly, wait, lease, secrets.randbits(31))
 
 
 def _chosen(everywhere: list[Interface], name: str) -> Interface:
@@ -158,9 +173,12 @@ def _asked(probes: Probes) -> bool:
     """Whether the person wants this to go out on a real network."""
     station = probes.station
     names = ", ".join(one.name for one in probes.personalities)
+    taken = "No address is taken, although servers may reserve one for a moment"
+    if probes.lease:
+        taken = f"An address is taken {len(probes.personalities)} times, and given back each time"
     print(
         f"DISCOVERs as {names} go out on {station.interface} from {mac_text(station.mac)}, and what is named in answer is read by "
-        "TFTP and HTTP.\nNo address is taken; servers may reserve one for a moment, and their logs will show the questions.",
+        f"TFTP and HTTP.\n{taken}; servers' logs will show the questions.",
         file=sys.stderr,
     )
     if not sys.stdin.isatty():

@@ -17,8 +17,10 @@ from pxenet.sim.body import ClientSend, Relay, Said, SimDatagram
 from pxenet.sim.dhcp import BINL_PORT, SERVER_PORT
 from pxenet.sim.firmware import Personality
 from pxenet.sim.machine import Machine
-from pxenet.wire.dhcp import Message, parse
-from pxenet.wire.iana import MessageType, OptionCode
+from pxenet.wire.dhcp import Message, parse, serialize
+from pxenet.wire.iana import BOOTREQUEST, MessageType, OptionCode
+from pxenet.wire.options import Options
+from pxenet.wire.shapes import Value
 
 LONGEST_S = 300.0
 """No firmware waits for so long without saying anything."""
@@ -43,6 +45,16 @@ def _machine(personality: Personality, station: Station, seed: int, relay: Relay
     return Machine(personality, station.mac, seed, pace=0.0, relay=relay)
 
 
+def release(request: bytes, ack: Heard, xid: int) -> bytes:
+    """The RELEASE that gives the address of an ACK back (RFC 2131 table 5); identified as the REQUEST was."""
+    asked, reply = parse(request), parse(ack.payload)
+    values: dict[int, Value] = {OptionCode.MESSAGE_TYPE: MessageType.RELEASE}
+    values[OptionCode.SERVER_ID] = reply.options.raw(OptionCode.SERVER_ID)
+    values[OptionCode.CLIENT_ID] = asked.options.raw(OptionCode.CLIENT_ID)
+    message = Message(BOOTREQUEST, xid=xid, ciaddr=reply.yiaddr, chaddr=asked.chaddr, options=Options.build(values))
+    return serialize(message)
+
+
 class _Run:
     """One virtual boot, up to the first file."""
 
@@ -57,6 +69,7 @@ class _Run:
         self._said_discover = False
         self._offer: Heard | None = None
         self._kept: list[str] = []
+        self._said_request = b""
 
     def run(self) -> Choice:
         machine = self._machine
@@ -87,7 +100,7 @@ class _Run:
         stops: str = "",
         question: Question | None = None,
     ) -> Choice:
-        return Choice(url, reader, options, stops, self._offer, question, tuple(self._kept))
+        return Choice(url, reader, options, stops, self._offer, question, tuple(self._kept), self._said_request)
 
     def _obey(self, said: Said) -> Question | None:
         for send in said.sends:
@@ -110,6 +123,7 @@ class _Run:
                 self._said_discover = True
                 self._hear(self._heard, send.from_port)
         elif kind == MessageType.REQUEST and OptionCode.SERVER_ID in message.options:
+            self._said_request = self._said_request or send.payload
             self._request(message, send.from_port)
         elif kind == MessageType.REQUEST:
             self._kept.append("the search for a boot server by broadcast, which some DHCP servers take for a renewal")

@@ -106,6 +106,16 @@ def _unicast(observed: Observed) -> Iterator[Seen]:
         )
 
 
+def _in_use(observed: Observed) -> Iterator[Seen]:
+    for address, hardware in observed.in_use:
+        those = [server for server in servers(answers(observed)) if address in server.offers]
+        names = " and ".join(server.name for server in those)
+        yield Seen(
+            f"{names} offers {address_text(address)}, which {mac_text(hardware)} uses already: two machines would share it",
+            ("an ARP probe was answered",),
+        )
+
+
 def _relays(observed: Observed) -> Iterator[Seen]:
     for server in servers(answers(observed)):
         if server.relays:
@@ -259,6 +269,10 @@ RULES = (
         "switch one of them off on this network; the hardware address leads to the port of the switch", _conflict,
     ),
     Rule("dhcp.same-identifier", Level.WARNING, "give each its own address, or switch one off", _same_identifier),
+    Rule(
+        "dhcp.address-in-use", Level.ERROR,
+        "take the address out of the pool, or reserve it for that machine; is there a second DHCP server with the same pool?", _in_use,
+    ),
     Rule("proxy.conflict", Level.WARNING, "let one of them answer on this network", _proxies),
     Rule(
         "proxy.overruled", Level.WARNING,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pxenet.doctor import boot_rules, dhcp_rules, http_rules, tftp_rules
+from pxenet.doctor import boot_rules, dhcp_rules, http_rules, lease_rules, tftp_rules
 from pxenet.doctor.findings import Finding, Level, findings
-from pxenet.doctor.observed import Asked, HttpRead, Observed, TftpAnswer, TftpRead
+from pxenet.doctor.observed import Asked, HttpRead, Leased, Observed, TftpAnswer, TftpRead
 from pxenet.doctor.servers import Server, answers, server_of, servers
 from pxenet.doctor.tftp_rules import is_large
+from pxenet.wire.iana import message_type_name
 from pxenet.wire.text import address_text
 
-RULES = (*dhcp_rules.RULES, *boot_rules.RULES, *tftp_rules.RULES, *http_rules.RULES)
+RULES = (*dhcp_rules.RULES, *boot_rules.RULES, *lease_rules.RULES, *tftp_rules.RULES, *http_rules.RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Diagnosis:
             "servers": [_server(server) for server in self.servers],
             "machines": [_machine(asked) for asked in self.observed.asked],
             "tftp": [_tftp(read) for read in self.observed.tftp],
+            "leases": [_lease(leased) for leased in self.observed.leased],
             "http": [_http(read) for read in self.observed.http],
         }
 
@@ -111,4 +113,20 @@ def _http(read: HttpRead) -> dict[str, object]:
             for name, one in tries.items()
             if one is not None
         },
+    }
+
+
+def _lease(leased: Leased) -> dict[str, object]:
+    replies = [reply for heard in leased.heard if (reply := heard.reply()) is not None]
+    return {
+        "machine": leased.by,
+        "answers": [
+            {
+                "type": message_type_name(reply.type),
+                "server": address_text(server_of(reply)),
+                "address": address_text(reply.message.yiaddr),
+            }
+            for reply in replies
+        ],
+        "given_back": leased.released,
     }

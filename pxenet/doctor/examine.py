@@ -8,12 +8,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
 from pxenet.doctor import http, tftp
-from pxenet.doctor.choice import choose, discover
+from pxenet.doctor.choice import choose, discover, release
 from pxenet.doctor.observed import (
     Asked,
     BootServer,
@@ -21,17 +21,19 @@ from pxenet.doctor.observed import (
     Direct,
     Heard,
     HttpRead,
+    Leased,
     Observed,
     Question,
     Station,
     TftpRead,
 )
+from pxenet.net.arp import Arp
 from pxenet.net.raw import Overheard, RawUdp
 from pxenet.sim.body import Pairs, Relay
 from pxenet.sim.dhcp import BINL_PORT, CLIENT_PORT, SERVER_PORT
 from pxenet.sim.firmware import Personality
 from pxenet.sim.http import EDK2, IPXE
-from pxenet.wire.iana import BOOTREPLY
+from pxenet.wire.iana import BOOTREPLY, MessageType
 from pxenet.wire.text import address_text, parse_address
 
 PORTS = (CLIENT_PORT, SERVER_PORT, BINL_PORT)
@@ -41,6 +43,10 @@ LONGER = 2.5
 """So many times the wait while somebody is not answered: dnsmasq pings an address for 3 s before it offers it, one after the other."""
 BOOT_SERVER_S = 2.0
 """iPXE's patience with port 4011; EDK2 has more."""
+ACK_S = 3.0
+PROBE_S = 0.5
+"""For answers to ARP probes: whoever is there answers at once."""
+MAX_PROBED = 64
 LINGER_S = 0.2
 """After the first answer to a question that is answered once."""
 MAX_QUESTIONS = 8
@@ -63,6 +69,8 @@ class Probes:
     """To be asked directly, too."""
     wait_s: float = 4.0
     """For answers to a DISCOVER. EDK2 collects them so long."""
+    lease: bool = False
+    """Take each machine's address for a moment, and give it back."""
     seed: int = 0
     """Of the transaction numbers: another one at each examination."""
 
@@ -127,6 +135,8 @@ class _Examination:
         async with trio.open_nursery() as nursery:
             for number, personality in enumerate(probes.personalities):
                 nursery.start_soon(self._follow, number, personality, heard[number], asked)
+        in_use = await self._probe(heard)
+        leased = await self._lease(heard) if probes.lease else []
         direct = await self._ask_directly() if probes.station.address else []
         machines = tuple(asked[number] for number in sorted(asked))
         read = await self._read(machines) if probes.station.address else []
@@ -139,6 +149,8 @@ class _Examination:
             probes.servers,
             tuple(read),
             tuple(fetched),
+            tuple(in_use),
+            tuple(leased),
         )
 
     async def _discover(self) -> list[list[Heard]]:
@@ -193,6 +205,51 @@ class _Examination:
 
         await _repeated(ask, lambda: bool(replies()), BOOT_SERVER_S)
         return _heard(replies(), began_at)
+
+    async def _probe(self, heard: Sequence[Sequence[Heard]]) -> list[tuple[int, bytes]]:
+        """Whether somebody on this wire has an address that is offered."""
+        station = self._probes.station
+        replies = [reply for found in heard for one in found if (reply := one.reply()) is not None]
+        offered = {reply.message.yiaddr for reply in replies} - {0, *station.ours}
+        if not offered:
+            return []
+        with closing(Arp(station.interface, station.mac)) as arp:
+            for address in sorted(offered)[:MAX_PROBED]:
+                arp.probe(address)
+            await trio.sleep(PROBE_S)
+            said = [one for one in arp.receive() if one[0] in offered and one[1] != station.mac]
+        return sorted(set(said))
+
+    async def _lease(self, heard: Sequence[Sequence[Heard]]) -> list[Leased]:
+        """One machine after the other, because all have the same hardware address."""
+        probes, found = self._probes, []
+        # With no address of its own the firmware asks for the one that it was really offered.
+        station = replace(probes.station, address=0)
+        for number, personality in enumerate(probes.personalities):
+            choice = choose(personality, station, heard[number], {}, probes.seed + number)
+            if choice.request and choice.offer is not None:
+                self._tell(f"taking an address as {personality.name} …")
+                found.append(await self._leased(personality.name, choice.request, choice.offer))
+        return found
+
+    async def _leased(self, name: str, request: bytes, offer: Heard) -> Leased:
+        inbox = self._ears.want(request)
+        before, began_at = len(inbox), trio.current_time()
+
+        def replies() -> list[Heard]:
+            return [
+                one for one in _heard(inbox[before:], began_at) if type_of(one) in (MessageType.ACK, MessageType.NAK)
+            ]
+
+        await _repeated(lambda: self._broadcast(request), lambda: bool(replies()), ACK_S)
+        found, given_back = replies(), False
+        for ack in found:
+            reply = ack.reply()
+            if reply is not None and reply.type == MessageType.ACK and reply.message.yiaddr:
+                payload = release(request, ack, self._probes.seed ^ 0xFFFF)
+                to = reply.server_id or ack.address
+                given_back = self._raw.send(payload, reply.message.yiaddr, CLIENT_PORT, to, SERVER_PORT)
+        return Leased(name, offer, tuple(found), given_back)
 
     async def _ask_directly(self) -> list[Direct]:
         """The servers that were named, as a relay of this network would ask them."""
@@ -258,6 +315,12 @@ def tftp_place(url: str) -> tuple[int, str] | None:
         return parse_address(server), name
     except ValueError:
         return None  # a name in an URL: nobody here resolves it as the firmware would
+
+
+def type_of(heard: Heard) -> int:
+    """Option 53; 0: none."""
+    reply = heard.reply()
+    return reply.type if reply is not None else 0
 
 
 async def _repeated(ask: Callable[[], None], done: Callable[[], bool], wait_s: float) -> None:

@@ -90,6 +90,8 @@ class Choice:
     question: Question | None = None
     kept: tuple[str, ...] = ()
     """What it would have said, and was not sent, because it is not harmless."""
+    request: bytes = b""
+    """The REQUEST that it says to the offer, which is sent only when leases may be taken; empty: it says none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,17 @@ class Direct:
     """giaddr."""
     by: str
     heard: tuple[Heard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A REQUEST that was sent, because leases might be taken, and what came of it."""
+
+    by: str
+    offer: Heard
+    heard: tuple[Heard, ...]
+    released: bool = False
+    """The address was given back."""
 
 
 class TftpAnswer(enum.Enum):
@@ -257,3 +270,6 @@ class Observed:
     """Those that were named to be asked directly."""
     tftp: tuple[TftpRead, ...] = ()
     http: tuple[HttpRead, ...] = ()
+    in_use: tuple[tuple[int, bytes], ...] = ()
+    """Offered addresses that somebody says are his already, and his hardware address."""
+    leased: tuple[Leased, ...] = ()

@@ -86,6 +86,11 @@ class Server:
         return tuple(dict.fromkeys(a.reply.message.giaddr for a in self.answers if a.reply.message.giaddr))
 
     @property
+    def offers(self) -> frozenset[int]:
+        """The addresses that it offers."""
+        return frozenset(answer.reply.message.yiaddr for answer in self.answers if answer.gives)
+
+    @property
     def hardware(self) -> tuple[bytes, ...]:
         """From where the frames came."""
         return tuple(dict.fromkeys(answer.heard.hardware for answer in self.answers if answer.heard.hardware))

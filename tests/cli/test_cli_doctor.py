@@ -50,6 +50,8 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> list[Interface]:
         ("--as uefi,toaster", "toaster is no kind of firmware; there are bios-rom, bios, uefi,"),
         ("--as ,", "nothing is no kind of firmware"),
         ("--mac 1:2", "not a hardware address: '1:2'"),
+        ("--lease --mac 02:00:00:00:00:01", "would give back the address of the machine that --mac names"),
+        ("--lease", "An address is taken 5 times, and given back each time"),
         ("--server boot", "not an IPv4 address: 'boot'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pxenet.doctor.choice import choose, discover
@@ -11,6 +12,7 @@ from pxenet.doctor.observed import (
     BootServer,
     Choice,
     Heard,
+    Leased,
     Observed,
     Station,
     TftpAnswer,
@@ -77,6 +79,12 @@ def asked(machine: str, *heard: Heard, station: Station = STATION, answers: bool
         silent[choice.question.key] = ()
         choice = choose(personality, station, heard, silent, SEED)
     return Asked(personality, heard, choice)
+
+
+def leased(machine: str, offered: Heard, *replies: Heard, kind: MessageType = MessageType.ACK) -> Leased:
+    """A REQUEST for that offer and its answers; ``kind``: what they are made into."""
+    made = [replace(one, payload=one.payload.replace(b"\x35\1\2", bytes((0x35, 1, kind)), 1)) for one in replies]
+    return Leased(machine, offered, tuple(made), True)
 
 
 def silent_4011(machine: str, server: str = SERVER) -> BootServer:

@@ -13,6 +13,7 @@ from doctor_scene import (
     SERVER,
     STATION,
     asked,
+    leased,
     offer,
     program,
     read,
@@ -24,11 +25,13 @@ from doctor_scene import (
 import pxenet.sim
 from pxenet.cli.doctor import lines
 from pxenet.doctor.boot_rules import REMEDIES
-from pxenet.doctor.choice import choose, discover
+from pxenet.doctor.choice import choose, discover, release
 from pxenet.doctor.diagnose import RULES, diagnose
 from pxenet.doctor.findings import ORDER, Level
 from pxenet.doctor.machines import DEFAULT, MACHINES
 from pxenet.doctor.observed import Direct, Observed, TftpAnswer
+from pxenet.wire.dhcp import parse
+from pxenet.wire.iana import MessageType
 from pxenet.wire.iana import OptionCode as O
 from pxenet.wire.text import parse_address
 
@@ -36,6 +39,7 @@ PXE = {O.VENDOR_CLASS: "PXEClient"}
 PROXY = PXE | {O.VENDOR_SPECIFIC: DIRECT_43}
 HTTP = {O.VENDOR_CLASS: "HTTPClient"}
 MENU = bytes.fromhex("0601 00 0807 8000 01 0a000001 0907 8000 04 496e7374 0a03 00 4869 ff")
+SAID_NO = {O.MESSAGE: "address not available"}
 OLD_HAND = bytes.fromhex("060107 0a02 ff 41 ff")
 """A menu that waits for a key."""
 
@@ -45,7 +49,34 @@ def direct(by: str = "uefi", answered: bool = True) -> Direct:
     return Direct(parse_address(SERVER), STATION.address, by, heard)
 
 
+WELL = asked("uefi", offer("uefi", file="a.efi"))
+
 CASES = {
+    "an address that is somebody's": (
+        seen(WELL, in_use=((parse_address("10.0.0.100"), bytes.fromhex("02000000abcd")),)),
+        ["error dhcp.address-in-use"],
+    ),
+    "a lease": (seen(WELL, leased=(leased("uefi", WELL.heard[0], WELL.heard[0]),)), []),
+    "an offer that is not kept": (seen(WELL, leased=(leased("uefi", WELL.heard[0]),)), ["error lease.silence"]),
+    "an offer that is refused": (
+        seen(WELL, leased=(leased("uefi", WELL.heard[0], offer("uefi", options=SAID_NO), kind=MessageType.NAK),)),
+        ["error lease.refused"],
+    ),
+    "an offer that another server refuses": (
+        seen(
+            WELL,
+            leased=(leased("uefi", WELL.heard[0], offer("uefi", server=OTHER, gives=""), kind=MessageType.NAK),),
+        ),
+        ["error lease.refused"],
+    ),
+    "another address than was offered": (
+        seen(WELL, leased=(leased("uefi", WELL.heard[0], offer("uefi", file="a.efi", gives="10.0.0.101")),)),
+        ["error lease.other-address"],
+    ),
+    "another file than was offered": (
+        seen(WELL, leased=(leased("uefi", WELL.heard[0], offer("uefi", option_67="b.efi", siaddr=OTHER)),)),
+        ["error lease.changed"],
+    ),
     "all is well": (seen(asked("uefi", offer("uefi", file="grubx64.efi"))), []),
     "nobody answers": (seen(asked("uefi"), asked("bios")), ["error dhcp.silence"]),
     "the cable": (Observed(replace(STATION, up=False)), ["error station.no-link"]),
@@ -366,6 +397,31 @@ def test_words_evidence_and_remedy() -> None:
         "evidence": ["uefi hears 10.0.0.1: address 10.0.0.100, no file"],
         "remedy": "name a boot file for this architecture (x64 UEFI): option 67 and the header's file, with the next server",
     }
+
+
+def test_changes_in_the_ack() -> None:
+    """Each is named, with what was said before and after."""
+    found = leased("uefi", WELL.heard[0], offer("uefi", option_67="b.efi", siaddr=OTHER, options=PROXY))
+    (finding,) = diagnose(seen(WELL, leased=(found,))).findings
+    assert finding.evidence == (
+        'option 67: "a.efi" in the OFFER, "b.efi" in the ACK',
+        'option 60: nothing in the OFFER, "PXEClient" in the ACK',
+        "option 43: nothing in the OFFER, 06 01 08 ff in the ACK",
+        'file: "a.efi" in the OFFER, nothing in the ACK',
+        "next server: 10.0.0.1 in the OFFER, 10.0.0.9 in the ACK",
+    )
+
+
+def test_request_and_release() -> None:
+    """A machine asks for the address that it was offered, and the one of its ACK is given back under the same identity."""
+    station = replace(STATION, address=0)
+    choice = choose(MACHINES["ipxe"], station, [offer("ipxe", file="x.ipxe")], {}, SEED)
+    request = parse(choice.request)
+    assert request.options.number(O.REQUESTED_ADDRESS) == parse_address("10.0.0.100")
+    said = parse(release(choice.request, offer("ipxe"), 99))
+    assert (said.message_type, said.ciaddr, said.xid) == (MessageType.RELEASE, parse_address("10.0.0.100"), 99)
+    assert said.options.number(O.SERVER_ID) == parse_address(SERVER)
+    assert said.options.raw(O.CLIENT_ID) == request.options.raw(O.CLIENT_ID) == b"\1" + STATION.mac
 
 
 @pytest.mark.parametrize("words", [words for words, _ in REMEDIES])

@@ -41,13 +41,21 @@ class Ward:
     directory: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def dnsmasq(self, *options: str, namespace: str = "", interface: str = "v0") -> None:
-        """Start one and wait until it listens. It pings nobody: that takes it 3 s for each offer."""
+    def dnsmasq(self, *options: str, namespace: str = "", interface: str = "v0") -> Path:
+        """Start one and wait until it listens; its log. It pings nobody: that takes it 3 s for each offer."""
         log = self.directory / f"dnsmasq{len(self.wire.processes)}.log"
         command = ("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", f"--interface={interface}")
-        rest = ("--bind-interfaces", "--leasefile-ro", "--no-ping", "--user=root", "--log-facility=-", "--pid-file=")
+        rest = (
+            "--bind-interfaces",
+            f"--dhcp-leasefile={log}.leases",
+            "--no-ping",
+            "--user=root",
+            "--log-facility=-",
+            "--pid-file=",
+        )
         self.wire.start(namespace or self.wire.server, *command, *rest, *options, log=log)
         self.until(lambda: "started, version" in log.read_text(), log)
+        return log
 
     def files(self, **contents: bytes) -> tuple[str, ...]:
         """The options with which dnsmasq serves the loaders by TFTP."""
@@ -126,8 +134,7 @@ def test_nobody(ward: Ward) -> None:
 @pytest.mark.parametrize("where", ["from a client's place", "from the server's own host"])
 def test_dnsmasq(ward: Ward, where: str) -> None:
     """A dnsmasq that boots by PXE: nothing is wrong, and each firmware gets its file; no lease is left behind."""
-    leases = ward.directory / "leases"
-    ward.dnsmasq(RANGE, "--dhcp-authoritative", *BY_ARCH, f"--dhcp-leasefile={leases}", *ward.files())
+    log = ward.dnsmasq(RANGE, "--dhcp-authoritative", *BY_ARCH, *ward.files())
     here = where == "from a client's place"
     found = ward.doctor(status=0, namespace="" if here else ward.wire.server, interface="v1" if here else "v0")
     assert ids(found) == ["note boot.stops"]
@@ -138,7 +145,8 @@ def test_dnsmasq(ward: Ward, where: str) -> None:
         "http": None,
         "ipxe": f"tftp://{SERVER}/grubx64.efi",
     }
-    assert not leases.exists() or leases.read_text() == ""
+    assert Path(f"{log}.leases").read_text() == ""
+    assert [] == [line for line in log.read_text().splitlines() if "DHCPREQUEST" in line or "DHCPACK" in line]
 
 
 def test_two_dhcp_servers(ward: Ward, third: tuple[str, str]) -> None:
@@ -328,3 +336,22 @@ def test_http_boot(ward: Ward, server: str, status: int, expected: list[str]) ->
     found = ward.doctor("--as", "http", status=status)
     assert ids(found) == expected
     assert loads(found) == {"http": f"http://{SERVER}:8080/grubx64.efi"}
+
+
+def test_leases_are_taken_and_given_back(ward: Ward) -> None:
+    """--lease: REQUEST and ACK for each, by a hardware address that is no card's, and nothing is left in the server."""
+    log = ward.dnsmasq(RANGE, "--dhcp-authoritative", *BY_ARCH, *ward.files())
+    found = ward.doctor("--as", "uefi,ipxe", "--lease", status=0)
+    assert ids(found) == []
+    assert found["mac"] == "02:50:58:78:00:02"
+    assert [one["answers"][0]["type"] for one in found["leases"]] == ["ACK", "ACK"]
+    ward.until(lambda: log.read_text().count("DHCPRELEASE") == 2, log)
+    assert Path(f"{log}.leases").read_text() == ""
+
+
+def test_offered_address_in_use(ward: Ward) -> None:
+    """Somebody has the only address of the pool by hand, and the server does not look."""
+    netlab.run("ip", "-n", ward.wire.server, "address", "add", "10.78.0.50/24", "dev", "v0")
+    ward.dnsmasq("--dhcp-range=10.78.0.50,10.78.0.50", *BY_ARCH, *ward.files())
+    found = ward.doctor("--as", "uefi", status=1)
+    assert ids(found) == ["error dhcp.address-in-use"]
