@@ -57,6 +57,10 @@ class Shelf:
         self._open: WeakValueDictionary[str, OpenFile] = WeakValueDictionary()
         """By URL and suffix."""
 
+    def limit(self, limit_bytes: int) -> None:
+        """From now on it may have so many bytes; what is there already goes when room is needed."""
+        self._limit_bytes = limit_bytes
+
     def get(self, url: str) -> Kept | None:
         """What is known of a file that is here whole."""
         return self._known("").get(url)

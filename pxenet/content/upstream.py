@@ -210,7 +210,8 @@ class Upstream:
         self._role = role
         self._profile = profile
         self._roles = dict(roles or {})
-        cache.promise({f"{self._url}/{quote(path)}": digest for path, digest in checksums.items()})
+        self.promises = {f"{self._url}/{quote(path)}": digest for path, digest in checksums.items()}
+        """URL → checksum; whoever serves this tree holds the cache to it."""
 
     def find(self, path: str, asker: Asker, now: float) -> Content | Absent | Later | None:
         """The file of that name, or it while it arrives; None when its source has none."""

@@ -112,6 +112,10 @@ class Access:
         self._claims: dict[int, tuple[_Claim, ...]] = {}
         self._address_of: dict[bytes, int] = {}
 
+    def reconfigure(self, *, names_suffice: bool) -> None:
+        """From now on this holds; what was observed stays."""
+        self._names_suffice = names_suffice
+
     def __len__(self) -> int:
         """Addresses remembered."""
         return len(self._claims)

@@ -171,6 +171,17 @@ class Installs:
         for key in self._configured:
             self.token(key)
 
+    def reconfigure(self, *, max_attempts: int, keys: Iterable[str]) -> None:
+        """From now on these machines are configured. Nobody's state or token changes, nor what is being written."""
+        self._max_attempts = max_attempts
+        left, self._configured = self._configured, frozenset(keys)
+        for key in self._configured:
+            self._guests.pop(key, None)
+            self.token(key)
+        for key in sorted(left - self._configured):
+            if key not in self._records:
+                self._welcome(key)
+
     def record(self, key: str) -> InstallRecord | None:
         """Where a machine stands; None: never seen."""
         return self._records.get(key)

@@ -28,20 +28,30 @@ class Hosts:
 
     def __init__(self, configured: Iterable[Host], seen: Iterable[SeenHost], unknown_profile: str | None) -> None:
         """``unknown_profile``: what machines get that are not in the configuration; None for nothing."""
+        self._learned: OrderedDict[bytes, Host] = OrderedDict()
+        self._clients: OrderedDict[bytes, BootClient] = OrderedDict()
+        self._seen: OrderedDict[str, SeenHost] = OrderedDict()
+        for record in seen:
+            _put(self._seen, record.key, record)
+        self.reconfigure(configured, unknown_profile)
+
+    def reconfigure(self, configured: Iterable[Host], unknown_profile: str | None) -> None:
+        """From now on these are the hosts; what was seen of machines stays, and says anew which of them they are."""
         self.configured = tuple(configured)
         self._unknown_profile = unknown_profile
         self._by_mac = {mac: host for host in self.configured for mac in host.macs}
         self._by_uuid = {host.uuid: host for host in self.configured if host.uuid is not None}
         self._by_serial = {host.serial: host for host in self.configured if host.serial is not None}
         self._by_key = {host.key: host for host in self.configured}
-        self._learned: OrderedDict[bytes, Host] = OrderedDict()
-        self._clients: OrderedDict[bytes, BootClient] = OrderedDict()
-        self._seen: OrderedDict[str, SeenHost] = OrderedDict()
-        for record in seen:
-            _put(self._seen, record.key, record)
+        learned, self._learned = self._learned, OrderedDict()
+        for record in self._seen.values():
             host = self._by_key.get(record.key) or self._of_wire_uuid(bytes.fromhex(record.uuid.replace("-", "")))
             if host is not None and host.mac is None and record.mac:
                 _put(self._learned, record.mac, host)
+        for mac, before in learned.items():
+            host = self._by_key.get(before.key)
+            if host is not None:
+                _put(self._learned, mac, host)
 
     def of_client(self, client: BootClient) -> Host:
         """The host behind a DHCP packet: by hardware address, else by machine id in either byte order, else one made up for it."""

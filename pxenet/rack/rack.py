@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,18 +12,13 @@ from urllib.parse import parse_qs
 from pxenet.answer import context
 from pxenet.answer.engines import HERE, Engine
 from pxenet.boot import policy
-from pxenet.config import ProfileTree, Settings
-from pxenet.content.chain import GrubScript
-from pxenet.content.directory import Directory
-from pxenet.content.files import Files
-from pxenet.content.iso import Iso, IsoImage
+from pxenet.config import Settings
+from pxenet.content.iso import IsoImage
 from pxenet.content.lately import Lately
-from pxenet.content.loaders import Loaders
 from pxenet.content.plain import netascii, whole
 from pxenet.content.rendered import Rendered
-from pxenet.content.tree import Source, Tree
 from pxenet.content.uploads import save
-from pxenet.content.upstream import Cache, Upstream, shelf_of
+from pxenet.content.upstream import Cache, shelf_of
 from pxenet.engine.access import Access
 from pxenet.engine.dhcp import DhcpServer
 from pxenet.engine.http import Reply, Request
@@ -50,9 +45,10 @@ from pxenet.model import (
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.discreet import discreet
 from pxenet.rack.hosts import LEARNED, Hosts
+from pxenet.rack.layout import Layout, layout
 from pxenet.rack.recorder import Recorder
 from pxenet.rack.told import Told
-from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, plan_settings, tftp_settings, unknown_profile
+from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, tftp_settings, unknown_profile
 from pxenet.store.base import Store
 from pxenet.wire.text import address_text
 
@@ -121,14 +117,12 @@ class Rack:
         image_cache: Path | None = None,
         engine: Engine = HERE,
     ) -> None:
-        self.settings = settings
         self._tell = tell
         self.clock = clock
         self._steady = steady or clock
         self._ticked_at = clock(), self._steady()
         self._addresses = [address for interface in interfaces for address, _ in interface.addresses]
-        self._plan_settings = plan_settings(settings)
-        self.profiles = {profile.name: profile for profile in settings.profiles}
+        self._tid_ports = tuple(tid_ports)
         self.hosts = Hosts(settings.hosts, store.hosts(), unknown_profile(settings))
         self.installs = Installs(
             store.installs(),
@@ -136,8 +130,6 @@ class Rack:
             max_attempts=settings.boot.max_attempts,
             keys=[host.key for host in settings.hosts],
         )
-        self.loaders = Loaders(settings.server.root)
-        self.setting = policy.Setting(self.loaders, settings.boot.loaders)
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
         self._http_booted: dict[bytes, None] = {}
         self._store_failed = False
@@ -151,7 +143,18 @@ class Rack:
             names_suffice=hears_no_dhcp(settings),
         )
         self.tftp = TftpServer(tftp_settings(settings, tid_ports))
-        self.rendered = Rendered(
+        self._image_cache = image_cache
+        self._engine = engine
+        self.cache = Cache(shelf_of(settings.server.state / "cache", settings.server.cache_gib << 30))
+        """The files of profiles whose source is an URL. A server fetches them."""
+        self.images: Mapping[Path, IsoImage] = {}
+        """The images that profiles are served from. A server has them read by threads."""
+        self._recorder: Recorder | None = None
+        self._take(self.prepare(settings))
+
+    def prepare(self, settings: Settings) -> Layout:
+        """All that follows from settings alone, for :meth:`adopt`; nothing changes by this."""
+        rendered = Rendered(
             plan=lambda host: self.plan(host) if host is not None else self._plan_of_nobody(),
             host_of_mac=self.hosts.of_mac,
             host_of_uuid=self.hosts.of_uuid,
@@ -162,17 +165,38 @@ class Rack:
             url=self.url,
             loaders=settings.boot.loaders,
             profiles=settings.profiles,
-            modified_at=int(clock()),
-            engine=engine,
+            modified_at=int(self.clock()),
+            engine=self._engine,
         )
-        self.images: dict[Path, IsoImage] = {}
-        """The images that profiles are served from. A server has them read by threads."""
-        self._image_cache = image_cache
-        self.cache = Cache(shelf_of(settings.server.state / "cache", settings.server.cache_gib << 30))
-        """The files of profiles whose source is an URL. A server fetches them."""
-        self.tree = Tree(self._sources(), settings.tftp.ignore_case)
+        return layout(settings, rendered, self.cache, self.images, self._image_cache)
+
+    def adopt(self, prepared: Layout) -> list[Change]:
+        """From now on other settings hold, whole; returns what should become durable.
+
+        Everything that is known of machines goes on: leases and offers, answers that wait for the disk, states and tokens, who has
+        which address, transfers under way with the contents that they have. Ports and interfaces must be the same.
+        """
+        settings = prepared.settings
+        out = self.dhcp.reconfigure(dhcp_settings(settings), self.clock())
+        self.tftp.reconfigure(tftp_settings(settings, self._tid_ports))
+        self.hosts.reconfigure(settings.hosts, unknown_profile(settings))
+        self.installs.reconfigure(max_attempts=settings.boot.max_attempts, keys=[host.key for host in settings.hosts])
+        self.access.reconfigure(names_suffice=hears_no_dhcp(settings))
+        self.cache.shelf.limit(settings.server.cache_gib << 30)
+        self._take(prepared)
+        return [change for commit in out.commits for change in commit.changes]
+
+    def _take(self, prepared: Layout) -> None:
+        self.settings = prepared.settings
+        self._plan_settings = prepared.plan_settings
+        self.profiles = prepared.profiles
+        self.loaders = prepared.loaders
+        self.setting = prepared.setting
+        self.rendered = prepared.rendered
+        self.images = prepared.images
+        self.tree = prepared.tree
+        self.cache.promise(prepared.promises)
         self._standing: Lately[str, Content] = Lately(_STANDING)
-        self._recorder: Recorder | None = None
 
     def record(self, recorder: Recorder | None) -> None:
         """From now on tell it of every decision; None: nobody."""
@@ -349,44 +373,6 @@ class Rack:
         return host.name if host is not None and host.configured else ""
 
     # -- small things --------------------------------------------------------------------------------------------------------
-
-    def _sources(self) -> list[Source]:
-        """The tree's sources, first come first: what is rendered, the profiles' files, the boot loaders, the user's directory."""
-        sources: list[Source] = [self.rendered, GrubScript()]
-        for profile in self.settings.profiles:
-            for part in self.settings.trees[profile.name].parts:
-                sources += self._sources_of(profile, part)
-        sources.append(self.loaders)
-        if self.settings.server.root is not None:
-            sources.append(Directory(self.settings.server.root))
-        return sources
-
-    def _sources_of(self, profile: Profile, part: ProfileTree) -> Iterator[Source]:
-        """Of one architecture of a profile: its files elsewhere, and its source."""
-        roles: dict[str, Role] = {}
-        for each in profile.by_platform.values() or (profile,):
-            roles |= {each.kernel: Role.KERNEL} | dict.fromkeys(each.initrd, Role.INITRD)
-        if part.files:
-            # An image as one file is a source too: who reads from it installs.
-            images = {name: Role.SOURCE for name, path in part.files.items() if path == part.source_iso}
-            yield Files(part.files, roles=images | roles, profile=profile.name)
-        if part.source_dir is not None:
-            yield Directory(part.source_dir, part.prefix, role=Role.SOURCE, profile=profile.name, roles=roles)
-        if part.source_iso is not None:
-            image = self.images.get(part.source_iso)
-            if image is None:
-                image = self.images[part.source_iso] = IsoImage(part.source_iso, self._image_cache)
-            yield Iso(image, part.prefix, role=Role.SOURCE, profile=profile.name, roles=roles)
-        if part.source_upstream:
-            yield Upstream(
-                self.cache,
-                part.source_upstream,
-                part.prefix,
-                role=Role.SOURCE,
-                profile=profile.name,
-                roles=roles,
-                checksums=part.checksums,
-            )
 
     def _mac_of(self, change: Change) -> bytes:
         if not isinstance(change, InstallRecord):

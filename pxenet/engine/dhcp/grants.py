@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pxenet.engine.dhcp.query import Query, Stage
-from pxenet.engine.dhcp.subnet import ServedSubnet
+from pxenet.engine.dhcp.subnet import ServedSubnet, Subnets
 from pxenet.engine.surface import Commit, Output, Sighting
 from pxenet.events import Event
 from pxenet.model import Lease, LeaseState
@@ -61,6 +61,17 @@ class Grants:
         if waiting is not None:
             del self._by_identity[waiting.query.identity]
         return waiting
+
+    def move(self, subnets: Subnets, now: float, out: Output) -> None:
+        """From now on the leases that are being written belong to these subnets; those of none of them are not to be."""
+        for identity in list(self._by_identity):
+            waiting = self._waiting[self._by_identity[identity]]
+            served = subnets.of_address(waiting.lease.address)
+            if served is None:
+                self.cancel(identity, now, out)
+            elif served is not waiting.served:
+                waiting.served = served
+                served.leases.begin(waiting.lease)
 
     def cancel(self, identity: bytes, now: float, out: Output) -> None:
         """The client does not want what is being written for it: its ACK stays here, and the record is written over."""

@@ -131,6 +131,10 @@ class LeaseTable:
         held = self.leased_to(address, now)
         return self._offered.get(address) if held is None else held
 
+    def offers(self) -> list[Offer]:
+        """What is promised, the oldest promise first."""
+        return list(self._offers.values())
+
     def offered(self, identity: bytes) -> int | None:
         """The address this client was offered and has not yet asked for."""
         offer = self._offers.get(identity)

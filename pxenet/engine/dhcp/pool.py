@@ -46,6 +46,11 @@ class Pool:
         return self.size - len(self._excluded)
 
     @property
+    def excluded(self) -> frozenset[int]:
+        """Addresses of its ranges that it never gives out."""
+        return self._excluded
+
+    @property
     def taken(self) -> int:
         """How many are taken."""
         return len(self._taken)

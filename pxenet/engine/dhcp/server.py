@@ -62,11 +62,13 @@ class DhcpServer:
         leases: Iterable[Lease] = (),
     ) -> None:
         self._settings = settings
+        self._interfaces = interfaces
+        self._hosts = hosts
         self._desk = Desk(Ports(settings.port, settings.proxy_port), boot)
         self._proxy = ProxyDhcp(self._desk)
         self._subnets = Subnets(settings, interfaces)
         self._subnets.load(leases, 0.0)
-        self._reception = Reception(settings, interfaces, self._subnets, hosts, self._desk.tally.received)
+        self._reception = self._hears()
         self._grants = Grants()
         self._retired = False
         self._by_type: dict[int | None, Callable[[Query, Output], None]] = {
@@ -170,6 +172,23 @@ class DhcpServer:
             pool_taken=sum(served.pool.taken for served in self._subnets),
             pool_size=sum(len(served.pool) for served in self._subnets),
         )
+
+    def reconfigure(self, settings: DhcpSettings, now: float) -> Output:
+        """From now on other settings hold: leases, offers and answers that wait for the disk stay. The ports must be the same.
+
+        What is written for an address of no subnet any more is not to be; the output says what becomes durable instead.
+        """
+        if (settings.port, settings.proxy_port) != (self._settings.port, self._settings.proxy_port):
+            raise ValueError("the ports of a server that runs do not change")
+        out = Output()
+        subnets = Subnets(settings, self._interfaces, self._subnets, now)
+        self._grants.move(subnets, now, out)
+        self._settings, self._subnets = settings, subnets
+        self._reception = self._hears()
+        return out
+
+    def _hears(self) -> Reception:
+        return Reception(self._settings, self._interfaces, self._subnets, self._hosts, self._desk.tally.received)
 
     # -- one datagram ----------------------------------------------------------------------------------------------------
 

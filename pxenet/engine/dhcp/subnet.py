@@ -95,9 +95,17 @@ class ServedSubnet:
 
     def __init__(self, subnet: Subnet, excluded: Collection[int], max_offers: int) -> None:
         self.subnet = subnet
-        never = {subnet.network, subnet.broadcast, *subnet.routers, *excluded} if subnet.prefix < 31 else set(excluded)
-        self.pool = Pool(subnet.pools, never)
+        self.pool = _pool_of(subnet, excluded)
         self.leases = LeaseTable(self.pool, max_offers)
+
+    def is_still(self, subnet: Subnet, excluded: Collection[int]) -> bool:
+        """By other settings too it is the same subnet, and its pool has the same addresses."""
+        return self.subnet == subnet and self.pool.excluded == _pool_of(subnet, excluded).excluded
+
+
+def _pool_of(subnet: Subnet, excluded: Collection[int]) -> Pool:
+    ends = {subnet.network, subnet.broadcast} if subnet.prefix < 31 else set()
+    return Pool(subnet.pools, {*ends, *subnet.routers, *excluded})
 
 
 def on_wire(subnets: Iterable[Subnet], interface: Interface) -> tuple[Subnet, ...]:
@@ -122,13 +130,23 @@ Link = tuple[ServedSubnet, ...]
 class Subnets:
     """All subnets, found by address and by interface."""
 
-    __slots__ = ("_all", "_by_prefix", "_links", "_settings")
+    __slots__ = ("_all", "_by_prefix", "_links", "_outside", "_settings")
 
-    def __init__(self, settings: DhcpSettings, interfaces: Sequence[Interface]) -> None:
+    def __init__(
+        self,
+        settings: DhcpSettings,
+        interfaces: Sequence[Interface],
+        former: Subnets | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """``former``: those of other settings, whose leases and offers these take up. They are not used afterwards."""
         ours = {address for interface in interfaces for address, _ in interface.addresses}
         self._settings = settings
+        self._outside: list[Lease] = []
+        excluded = ours | settings.reserved
+        kept = {served.subnet: served for served in former or () if served.is_still(served.subnet, excluded)}
         self._all = tuple(
-            ServedSubnet(subnet, ours | settings.reserved, settings.max_offers) for subnet in settings.subnets
+            kept.get(subnet) or ServedSubnet(subnet, excluded, settings.max_offers) for subnet in settings.subnets
         )
         prefixes = sorted({subnet.prefix for subnet in settings.subnets}, reverse=True)
         self._by_prefix: list[tuple[int, dict[int, ServedSubnet]]] = [
@@ -136,6 +154,8 @@ class Subnets:
             for served in ([one for one in self._all if one.subnet.prefix == prefix] for prefix in prefixes)
         ]
         self._links: dict[int, Link] = {interface.index: self._on(interface) for interface in interfaces}
+        if former is not None:
+            self._inherit(former, now)
 
     def __iter__(self) -> Iterator[ServedSubnet]:
         return iter(self._all)
@@ -157,13 +177,27 @@ class Subnets:
         return self._links.get(index, ())
 
     def load(self, leases: Iterable[Lease], now: float) -> None:
-        """Take up the leases of a store; those outside every subnet are of no use any more and left alone."""
+        """Take up the leases of a store; those outside every subnet are of no use now, and kept for another configuration."""
         sorted_out: dict[ServedSubnet, list[Lease]] = {}
         for lease in leases:
             if (served := self.of_address(lease.address)) is not None:
                 sorted_out.setdefault(served, []).append(lease)
+            else:
+                self._outside.append(lease)
         for served, its in sorted_out.items():
             served.leases.load(its, now)
+
+    def _inherit(self, former: Subnets, now: float) -> None:
+        """Every lease, and each offer of an address that is still to be given out."""
+        changed = [served for served in former if served not in self._all]
+        self.load([*former._outside, *(lease for served in changed for lease in served.leases)], now)
+        for before in changed:
+            for offer in before.leases.offers():
+                served = self.of_address(offer.address)
+                if served is None or offer.address not in served.pool or offer.expires_at <= now:
+                    continue
+                if served.leases.leased_to(offer.address, now) in (None, offer.identity):
+                    served.leases.offer(offer.identity, offer.address, offer.expires_at)
 
     def _on(self, interface: Interface) -> Link:
         served = {one.subnet: one for one in self._all}

@@ -39,8 +39,7 @@ class Common:
     __slots__ = ("_next_id", "counters", "limits", "patience", "peers", "reading", "settings", "timers", "writing")
 
     def __init__(self, settings: TftpSettings) -> None:
-        self.settings = settings
-        self.limits = settings.limits
+        self.reconfigure(settings)
         self.patience = settings.patience
         self.peers = Peers(settings.ports)
         self.timers: Timers[Session] = Timers()
@@ -50,6 +49,11 @@ class Common:
         self.writing: dict[int, Session] = {}
         """Writes by the id of their upload."""
         self._next_id = 1
+
+    def reconfigure(self, settings: TftpSettings) -> None:
+        """What holds for sessions that begin now; patience and ports stay."""
+        self.settings = settings
+        self.limits = settings.limits
 
     def next_id(self) -> int:
         """An id for a want or an upload, never given before."""

@@ -130,6 +130,13 @@ class TftpServer:
         """The ids of the wants of all reads under way; not to be kept."""
         return self._common.reading.keys()
 
+    def reconfigure(self, settings: TftpSettings) -> None:
+        """From now on other settings hold, for transfers that begin now. The ports must be the same."""
+        if (settings.port, settings.ports) != (self._settings.port, self._settings.ports):
+            raise ValueError("the ports of a server that runs do not change")
+        self._settings = settings
+        self._common.reconfigure(settings)
+
     def retire(self) -> None:
         """Begin no transfer any more: a client repeats its request, and whoever serves then can answer it."""
         self._retired = True
