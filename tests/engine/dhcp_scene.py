@@ -170,6 +170,10 @@ class Scene:
         """The store answers the oldest commit that waits."""
         return self._follow(self.server.committed(self.waiting.pop(0), verdict, now), now)
 
+    def reconfigure(self, settings: DhcpSettings, now: float = 0.0) -> list[str]:
+        """Other settings from now on; what the engine does."""
+        return self._follow(self.server.reconfigure(settings, now), now)
+
     def sent(self) -> list[Message]:
         """Every answer so far."""
         return [parse(payload_of(send)) for out in self.outputs for send in sends_of(out)]
