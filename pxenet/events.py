@@ -165,6 +165,11 @@ KINDS: dict[str, Kind] = {
         "what was on the wire could not be kept in {directory}: {why}",
         "free disk space, or mend its rights",
     ),
+    "config.taken": Kind(Level.NOTICE, "took the configuration {file}: hosts {hosts}, profiles {profiles}"),
+    "config.note": Kind(Level.INFO, "note on the configuration: {note}"),
+    "config.refused": Kind(
+        Level.ERROR, "refused the configuration, the one before goes on: {why}", "mend it, then: pxenet reload"
+    ),
     "worker.ended": Kind(
         Level.ERROR,
         "lost worker {worker} (process {process}), {how}; another one takes its place in {pause_s} s",

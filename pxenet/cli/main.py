@@ -16,6 +16,7 @@ from pxenet.cli.hosts import hosts
 from pxenet.cli.kickstart import app as kickstart
 from pxenet.cli.leases import leases
 from pxenet.cli.reinstall import reinstall
+from pxenet.cli.reload import reload
 from pxenet.cli.render import render
 from pxenet.cli.replay import replay
 from pxenet.cli.serve import serve
@@ -44,6 +45,7 @@ for command in (
     leases,
     events,
     reinstall,
+    reload,
     simulate,
 ):
     app.command()(command)

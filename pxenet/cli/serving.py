@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pxenet.cli.output import OK, bad_config
-from pxenet.config import ConfigError, defaults, load, with_options
+from pxenet.config import ConfigError, Settings, defaults, load, with_options
 
 if TYPE_CHECKING:
     from pxenet.cli.live import LiveScreen
@@ -33,17 +34,23 @@ def start(
 ) -> int:
     """Serve until asked to stop; returns the exit status. Options win over the file. ``lines``: no live picture on a terminal."""
     try:
-        settings = with_options(defaults() if config is None else load(config), interfaces, root)
+        reread = partial(_read, config, interfaces, root)
+        settings = reread(None)
         # Late, so that --help and a wrong configuration are answered at once.
         from pxenet.server import app
 
         screen = None if as_json or lines else _screen()
-        app.run(settings, as_json=as_json, stream=screen, screen=screen)
+        app.run(settings, as_json=as_json, stream=screen, screen=screen, reread=reread if config else None)
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
     except KeyboardInterrupt:  # before the server could listen for it
         return _INTERRUPTED
     return OK
+
+
+def _read(config: Path | None, interfaces: Sequence[str], root: Path | None, running: Settings | None) -> Settings:
+    """The settings as they are now. Raises ConfigError."""
+    return with_options(defaults() if config is None else load(config, running), interfaces, root)
 
 
 def _screen() -> LiveScreen | None:

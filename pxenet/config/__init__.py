@@ -48,21 +48,24 @@ __all__ = [
 ]
 
 
-def load(path: Path) -> Settings:
-    """The settings in a file. Relative paths in it are relative to its directory. Raises :class:`ConfigError`."""
+def load(path: Path, running: Settings | None = None) -> Settings:
+    """The settings in a file. Relative paths in it are relative to its directory. Raises :class:`ConfigError`.
+
+    ``running``: those that this process serves by; a certificate that it holds already need not be readable any more.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError([Problem(str(path), None, "", f"cannot be read: {reason}", "")]) from error
-    return from_text(text, path.parent, file=str(path))
+    return from_text(text, path.parent, file=str(path), running=running)
 
 
-def from_text(text: str, base: Path, *, file: str = "") -> Settings:
-    """The settings in a TOML text, relative paths being relative to ``base``. Raises :class:`ConfigError`."""
+def from_text(text: str, base: Path, *, file: str = "", running: Settings | None = None) -> Settings:
+    """The settings in a TOML text, relative paths being relative to ``base``. Raises :class:`ConfigError`; ``running`` as ``load``."""
     from pxenet.config.reading import read
 
-    return read(text, base, file)
+    return read(text, base, file, running)
 
 
 def defaults() -> Settings:

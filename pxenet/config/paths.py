@@ -20,15 +20,19 @@ def default_state() -> Path:
     return Path(home) / "pxenet"
 
 
+FORBIDDEN = "may not be read by this user"
+
+
 def unreadable(path: Path, directory: bool = False) -> str | None:
     """Why a file (or directory) cannot be read, in words that follow its path; None when it can."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return {"FileNotFoundError": "does not exist"}.get(type(error).__name__, f"cannot be read: {error.strerror}")
+        known = {"FileNotFoundError": "does not exist", "PermissionError": FORBIDDEN}
+        return known.get(type(error).__name__, f"cannot be read: {error.strerror}")
     if directory and not stat.S_ISDIR(mode):
         return "is not a directory"
     if not directory and not stat.S_ISREG(mode):
         return "is a directory" if stat.S_ISDIR(mode) else "is not a file"
     allowed = os.access(path, os.R_OK | (os.X_OK if directory else 0))
-    return None if allowed else "may not be read by this user"
+    return None if allowed else FORBIDDEN

@@ -13,7 +13,7 @@ from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config import rules
 from pxenet.config.certificate import PairError, server_context
 from pxenet.config.draft import Draft, Entry, parse
-from pxenet.config.paths import absolute, default_state, unreadable
+from pxenet.config.paths import FORBIDDEN, absolute, default_state, unreadable
 from pxenet.config.problems import ConfigError, Key
 from pxenet.config.profiles import ProfileReader
 from pxenet.config.schema import HostKeys, SubnetKeys
@@ -31,7 +31,7 @@ from pxenet.engine.dhcp import DhcpMode, Subnet
 from pxenet.model import Host, Profile
 
 
-def read(text: str, base: Path, file: str) -> Settings:
+def read(text: str, base: Path, file: str, running: Settings | None = None) -> Settings:
     """The settings of a TOML text. Raises :class:`ConfigError` with every problem found, in the order of the file."""
     draft = parse(text, file)
     rules.check(draft)
@@ -40,7 +40,7 @@ def read(text: str, base: Path, file: str) -> Settings:
         server=_server(draft, base),
         dhcp=_dhcp(draft),
         tftp=Tftp(**draft.tftp.model_dump()),
-        http=_http(draft, base),
+        http=_http(draft, base, running),
         boot=_boot(draft),
         profiles=profiles,
         trees=MappingProxyType(trees),
@@ -86,8 +86,18 @@ def _readable(draft: Draft, key: Key, text: str | None, base: Path, directory: b
     return path
 
 
-def _http(draft: Draft, base: Path) -> Http:
+def _http(draft: Draft, base: Path, running: Settings | None) -> Http:
     keys = draft.http
+    if running is not None and keys.tls_cert is not None and keys.tls_key is not None:
+        held = running.http.tls_cert, running.http.tls_key
+        named = absolute(keys.tls_cert, base), absolute(keys.tls_key, base)
+        if named == held and any(unreadable(path) == FORBIDDEN for path in named):
+            draft.note(
+                ("http", "tls_key"),
+                "may be read by root alone, so the certificate stays the one that the server has begun with",
+                "restart the server for another one",
+            )
+            return Http(keys.port, keys.tls_port, *named)
     before = len(draft.problems)
     cert = _readable(draft, ("http", "tls_cert"), keys.tls_cert, base)
     key = _readable(draft, ("http", "tls_key"), keys.tls_key, base)

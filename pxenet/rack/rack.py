@@ -17,6 +17,7 @@ from pxenet.content.iso import IsoImage
 from pxenet.content.lately import Lately
 from pxenet.content.plain import netascii, whole
 from pxenet.content.rendered import Rendered
+from pxenet.content.standing import Era, within
 from pxenet.content.uploads import save
 from pxenet.content.upstream import Cache, shelf_of
 from pxenet.engine.access import Access
@@ -96,6 +97,10 @@ def _for_tftp(want: Want, answer: Content | Absent | None) -> Content | Absent |
     return netascii(answer) if want.netascii else answer
 
 
+def _within(era: Era, answer: Content | Absent | None) -> Content | Absent | None:
+    return within(answer, era) if isinstance(answer, Content) else answer
+
+
 class Rack:
     """Everything but sockets. ``tell`` takes each event; ``clock`` gives seconds since the epoch (virtual ones in a replay).
 
@@ -150,6 +155,7 @@ class Rack:
         self.images: Mapping[Path, IsoImage] = {}
         """The images that profiles are served from. A server has them read by threads."""
         self._recorder: Recorder | None = None
+        self._era = Era()
         self._take(self.prepare(settings))
 
     def prepare(self, settings: Settings) -> Layout:
@@ -184,7 +190,13 @@ class Rack:
         self.access.reconfigure(names_suffice=hears_no_dhcp(settings))
         self.cache.shelf.limit(settings.server.cache_gib << 30)
         self._take(prepared)
+        self._era = self._era.next()
         return [change for commit in out.commits for change in commit.changes]
+
+    @property
+    def era(self) -> int:
+        """How often other settings were adopted."""
+        return self._era.number
 
     def _take(self, prepared: Layout) -> None:
         self.settings = prepared.settings
@@ -275,7 +287,10 @@ class Rack:
         if self._recorder is not None:
             self._recorder.found(path, asker, at_once(found))
         if isinstance(found, Content) and found.standing is not None:
+            found = within(found, self._era)
             self._standing.put(path, found)
+        elif isinstance(found, Later):
+            found = found.map(partial(_within, self._era))
         return found
 
     def asker(self, address: int, server: int = 0, query: str = "") -> Asker:

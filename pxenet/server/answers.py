@@ -10,7 +10,7 @@ import os
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from itertools import islice
 
@@ -18,7 +18,6 @@ import trio
 
 from pxenet import __version__
 from pxenet.capture.made import Frame
-from pxenet.config import Settings
 from pxenet.model import InstallRecord, Verdict
 from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
@@ -27,6 +26,7 @@ from pxenet.server.commit import Committer
 from pxenet.server.control import RefusedError, Reply
 from pxenet.server.events import EventLog, Told, record
 from pxenet.server.recording import Recorder
+from pxenet.server.reload import Reloading
 from pxenet.store.base import Store
 from pxenet.wire.text import address_text
 
@@ -41,13 +41,13 @@ _FRAMES = 50
 class Desk:
     """What answers are made of. ``counters`` gives records of statistics by the name of their part, as of the last ``recount``."""
 
-    settings: Settings
     interfaces: tuple[Interface, ...]
     rack: Rack
     store: Store
     committer: Committer
     log: EventLog
     recorder: Recorder
+    reloading: Reloading
     counters: Callable[[], Mapping[str, object]]
     started_at: float
     recount: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
@@ -66,6 +66,7 @@ class Answers:
             "events": self._events,
             "reinstall": self._reinstall,
             "capture": self._capture,
+            "reload": self._reload,
         }
 
     async def __call__(self, request: Mapping[str, object], reply: Reply) -> None:
@@ -88,14 +89,14 @@ class Answers:
             "process": os.getpid(),
             "started_at": desk.started_at,
             "uptime_s": round(desk.rack.clock() - desk.started_at, 1),
-            "config": desk.settings.source.file or None,
-            "state": str(desk.settings.server.state),
+            "config": desk.rack.settings.source.file or None,
+            "state": str(desk.rack.settings.server.state),
             "interfaces": {
                 each.name: [f"{address_text(address)}/{prefix}" for address, prefix in each.addresses]
                 for each in desk.interfaces
             },
             "url": desk.rack.url(0),
-            "machines": {"configured": len(desk.settings.hosts), "seen": len(desk.rack.hosts.seen())} | states,
+            "machines": {"configured": len(desk.rack.settings.hosts), "seen": len(desk.rack.hosts.seen())} | states,
             "store": {"failure": getattr(desk.store, "last_failure", "") or None},
         } | {name: _plain(counted) for name, counted in desk.counters().items()}
 
@@ -156,6 +157,30 @@ class Answers:
                 "free disk space in the state directory, or repair it; the server tries again by itself",
             )
         await reply.rows([armed(host.name, changes[0], self._census.next_boot(host))])
+
+    async def _reload(self, request: Mapping[str, object], reply: Reply) -> None:
+        """Take the configuration as it is now. ``config``: the file that is meant, which must be the server's own."""
+        running = self._desk.rack.settings.source.file
+        meant = request.get("config")
+        if isinstance(meant, str) and meant != os.path.realpath(running):
+            raise RefusedError(
+                f"this server runs by {running or 'no configuration file'}, not by {meant}",
+                "name its own, or stop it and start it by the other one",
+            )
+        outcome = await self._desk.reloading.reload()
+        settings = outcome.settings
+        await reply.rows(
+            [
+                {
+                    "reloaded": not outcome.problems,
+                    "config": settings.source.file or None,
+                    "hosts": len(settings.hosts),
+                    "profiles": len(settings.profiles),
+                    "notes": [asdict(note) for note in settings.notes],
+                    "problems": [asdict(problem) for problem in outcome.problems],
+                }
+            ]
+        )
 
     def _mac(self, word: str) -> bytes:
         host = self._census.find(word)

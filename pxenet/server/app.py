@@ -22,15 +22,13 @@ from typing import Protocol
 
 import trio
 
-from pxenet.config import ConfigError, Settings, start_problems
+from pxenet.config import ConfigError, Settings
 from pxenet.config.certificate import tls_context
 from pxenet.engine.surface import Progress
 from pxenet.net.datagram import Interface
 from pxenet.net.interfaces import interfaces as system_interfaces
 from pxenet.net.interfaces import neighbours
 from pxenet.rack import Rack
-from pxenet.rack.desk import Desk
-from pxenet.rack.preview import problems
 from pxenet.server.answers import Answers
 from pxenet.server.answers import Desk as AnswerDesk
 from pxenet.server.commit import Committer
@@ -47,6 +45,7 @@ from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
 from pxenet.server.reach import unreachable
 from pxenet.server.recording import Recorder
+from pxenet.server.reload import Reloading, Reread, reload_on_hangup, tried
 from pxenet.server.rendering import Rendering
 from pxenet.server.service import Service
 from pxenet.server.site import RackSite
@@ -92,14 +91,20 @@ class Screen(Protocol):
 
 
 def run(
-    settings: Settings, *, as_json: bool = False, stream: Stream | None = None, screen: Screen | None = None
+    settings: Settings,
+    *,
+    as_json: bool = False,
+    stream: Stream | None = None,
+    screen: Screen | None = None,
+    reread: Reread | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError when the server cannot start as configured.
 
+    ``reread`` gives the configuration anew, for SIGHUP and ``pxenet reload``; None: there is no file to read.
     ``stream`` takes the lines, and must not wait for its reader; None: standard output, by a thread. ``screen`` draws the live picture.
     """
     with ExitStack() as closing:
-        prepared = _prepare(settings, closing)
+        prepared = _prepare(settings, closing, reread)
         if stream is not None:
             trio.run(serve, prepared, as_json, stream, screen)
             return
@@ -135,9 +140,11 @@ class Prepared:
     tls: ssl.SSLContext | None
     spawner: Spawner | None
     """With several workers only."""
+    reread: Reread | None = None
+    """See ``run``."""
 
 
-def _prepare(settings: Settings, closing: ExitStack) -> Prepared:
+def _prepare(settings: Settings, closing: ExitStack, reread: Reread | None = None) -> Prepared:
     """Check, bind, drop privileges. Raises ConfigError; ``closing`` takes back what was opened."""
     present = system_interfaces()
     _check(settings, present)
@@ -153,7 +160,7 @@ def _prepare(settings: Settings, closing: ExitStack) -> Prepared:
         # Before there are threads, trio, a store: what is copied now can be copied again at any time.
         maker = spawner(lambda number, end: work(number, end, settings, ports, context))
         closing.callback(maker.close)
-    return Prepared(settings, interfaces, ports, context, maker)
+    return Prepared(settings, interfaces, ports, context, maker, reread)
 
 
 async def serve(prepared: Prepared, as_json: bool, stream: Stream, screen: Screen | None = None) -> None:
@@ -213,15 +220,32 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
             for task in (dhcp.run, files.run):
                 await shells.start(task)
             shells.start_soon(_keep_house, rack, committer, log)
+            followers: list[Callable[[Settings], None]] = []
             if keep:
                 failures = Failures(settings.server.state, recorder.remembered, rack.tell, keep=keep)
                 log.watchers.add(failures.watch)
                 shells.start_soon(failures.run)
+                followers.append(failures.follow)
             shells.start_soon(parts.rendering.run)
             shells.start_soon(Fetching(rack.cache, time.time, rack.tell).run)
-            shells.start_soon(Indexing(rack.images.values(), settings.server.state / "images", log.say).run)
+            indexing = Indexing(rack.images.values(), settings.server.state / "images", log.say)
+            shells.start_soon(indexing.run)
+            followers.append(lambda settings: indexing.serve(rack.images.values()))
+            if isinstance(files, Workers):
+                followers.append(files.reconfigure)
+            prepared = parts.prepared
+            reloading = Reloading(
+                rack,
+                committer,
+                prepared.interfaces,
+                prepared.tls,
+                prepared.reread,
+                followers,
+                files.recount,  # letters are read in order: who has counted has taken what came before
+            )
+            shells.start_soon(reload_on_hangup, reloading)
             if parts.control is not None:
-                answers = Answers(_desk(parts, committer, recorder, dhcp, files))
+                answers = Answers(_desk(parts, committer, recorder, reloading, dhcp, files))
                 await shells.start(Control(parts.control, answers).run)
             if parts.screen is not None:
                 shells.start_soon(parts.screen.run, View(rack, log, lambda: files.progress(WATCHED)))
@@ -245,7 +269,14 @@ def _files(parts: Parts, committer: Committer, tap: Tap) -> Service | Workers:
     return Service(share, ports.udp, rack.tftp, rack, committer, RackSite(rack, committer), tls=tls, tap=tap)
 
 
-def _desk(parts: Parts, committer: Committer, recorder: Recorder, dhcp: Shell, files: Service | Workers) -> AnswerDesk:
+def _desk(
+    parts: Parts,
+    committer: Committer,
+    recorder: Recorder,
+    reloading: Reloading,
+    dhcp: Shell,
+    files: Service | Workers,
+) -> AnswerDesk:
     """What commands are answered from."""
     rack, ports = parts.rack, parts.prepared.ports
 
@@ -260,13 +291,13 @@ def _desk(parts: Parts, committer: Committer, recorder: Recorder, dhcp: Shell, f
         }
 
     return AnswerDesk(
-        parts.prepared.settings,
         parts.prepared.interfaces,
         rack,
         parts.store,
         committer,
         parts.log,
         recorder,
+        reloading,
         counters,
         started_at=time.time(),
         recount=files.recount,
@@ -318,10 +349,7 @@ async def _keep_house(rack: Rack, committer: Committer, log: EventLog) -> None:
 
 def _check(settings: Settings, present: Sequence[Interface]) -> None:
     """What only this machine can tell, and every text of every host: the first machine that needs it would find out at night."""
-    wrong = start_problems(settings, present)
-    if not wrong:
-        with Desk(settings, present) as desk:
-            wrong = problems(desk.rack, settings, desk.hosts(), desk.address)
+    wrong = tried(settings, present)
     if wrong:
         raise ConfigError(wrong)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import trio
 
+from pxenet.config import Settings
 from pxenet.engine.http import Request
 from pxenet.engine.surface import Progress, Want
 from pxenet.engine.tftp.takeover import Orphan
@@ -23,6 +24,7 @@ from pxenet.server.counted import Counted
 from pxenet.server.lending import Answer, Lender
 from pxenet.server.post import EndedError, Post
 from pxenet.server.site import RackSite
+from pxenet.server.worker import told_settings
 
 _LOOK = -1
 """The number of a count that nobody waits for."""
@@ -97,6 +99,10 @@ class Attendant:
         back = self._lender.age()
         if back:
             self.post.write("back", back)
+
+    def tell_settings(self, settings: Settings) -> None:
+        """From now on these hold."""
+        self.post.write("settings", self._rack.era, told_settings(settings))
 
     async def recount(self) -> None:
         """Have it tell what it has counted until now."""

@@ -14,6 +14,7 @@ import trio
 
 from pxenet.capture.kept import CaptureFiles
 from pxenet.capture.made import Frame
+from pxenet.config import Settings
 from pxenet.events import Event
 from pxenet.server.events import Told
 
@@ -48,6 +49,10 @@ class Failures:
         self._clock = clock
         self._last: dict[bytes, float] = {}
         self._send, self._receive = trio.open_memory_channel[tuple[Told, Sequence[Frame]]](_WAITING)
+
+    def follow(self, settings: Settings) -> None:
+        """Other settings hold."""
+        self._keep = settings.server.failure_captures
 
     def watch(self, told: Told) -> None:
         """An event; after a failure the machine's frames are taken at once, before the ring moves on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -20,24 +21,29 @@ class Indexing:
     """
 
     def __init__(self, images: Iterable[IsoImage], cache: Path, say: Callable[[str], None]) -> None:
-        self._images = tuple(images)
+        self._images: tuple[IsoImage, ...] = ()
         self._cache = cache
         self._say = say
-        self._send, self._wanted = trio.open_memory_channel[IsoImage](len(self._images) + 1)
+        self._send, self._wanted = trio.open_memory_channel[IsoImage](math.inf)
+        self.serve(images)
+
+    def serve(self, images: Iterable[IsoImage]) -> None:
+        """From now on these are served; those among them that were not before are read."""
+        before, self._images = set(self._images), tuple(images)
         for image in self._images:
-            image.background = self._ask
+            if image not in before:
+                image.background = self._ask
+                image.prepare()
 
     async def run(self) -> None:
         """Until cancelled."""
         limiter = trio.CapacityLimiter(_THREADS)
         async with trio.open_nursery() as nursery:
-            for image in self._images:
-                image.prepare()
             async for image in self._wanted:
                 nursery.start_soon(self._load, image, limiter)
 
     def _ask(self, image: IsoImage) -> None:
-        self._send.send_nowait(image)  # there is room: an image is wanted once until it was read
+        self._send.send_nowait(image)
 
     async def _load(self, image: IsoImage, limiter: trio.CapacityLimiter) -> None:
         loaded = await trio.to_thread.run_sync(image.load, limiter=limiter)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from pxenet.content.directory import OpenFile
+from pxenet.content.standing import Era
 from pxenet.engine.http import Reply
 from pxenet.model import Absent, Arriving, Content, Missing, Readable, Region
 from pxenet.server.post import LARGE_BYTES, file_of
@@ -79,6 +80,8 @@ class Lender:
             number = -self._next()
             self._beside.append((number, file_of(thing)))
             return "large", number, len(thing)
+        if isinstance(thing, Era):
+            return "era", thing.number, 0
         if isinstance(thing, Arriving):
             known = self._arriving.get(id(thing))
             if known is None:
@@ -121,6 +124,14 @@ class Borrower:
     def __init__(self) -> None:
         self._files: dict[int, OpenFile] = {}
         self._arriving: dict[int, Arriving] = {}
+        self._eras: dict[int, Era] = {}
+        self._era = 0
+
+    def begin(self, era: int) -> None:
+        """What stood in earlier eras stands no longer."""
+        for earlier in self._eras.values():
+            earlier.over = True
+        self._eras, self._era = {}, era
 
     def give_back(self, number: int) -> None:
         """It is not lent any more; who reads it reads on."""
@@ -150,6 +161,10 @@ class Borrower:
         kind, number, size = reference
         if kind == "arriving":
             return self._arriving.setdefault(number, Arriving())
+        if kind == "era":
+            era = self._eras.setdefault(number, Era(number))
+            era.over = number < self._era
+            return era
         file = self._files.get(number)
         if file is None:
             raise LackingError(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 
 def notify(state: str) -> bool:
@@ -19,3 +20,8 @@ def notify(state: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def reloading() -> bool:
+    """Another configuration is being read: to be followed by ``READY=1``, whatever becomes of it."""
+    return notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")

@@ -179,6 +179,12 @@ class Way:
         """How far a content has come that is still arriving."""
         self._borrower.arrived(number, available, over, fault)
 
+    def reconfigure(self, root: Path | None, era: int) -> None:
+        """The server has another configuration: everything is asked for anew."""
+        self._root = root
+        self._borrower.begin(era)
+        self._standing = Lately(_STANDING)
+
     def back(self, numbers: list[int]) -> None:
         """These files are not lent any more."""
         for number in numbers:

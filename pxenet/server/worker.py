@@ -6,11 +6,16 @@ becomes of that. Must not know the state.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 import time
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass, replace
+from functools import partial
+from pathlib import Path
 from socket import socket
+from typing import Any
 
 import trio
 
@@ -20,7 +25,7 @@ from pxenet.engine.tftp import TftpServer
 from pxenet.engine.tftp.takeover import Orphan
 from pxenet.rack.translate import tftp_settings
 from pxenet.server.http import Tls
-from pxenet.server.ports import Ports
+from pxenet.server.ports import Ports, Share
 from pxenet.server.post import EndedError, Post
 from pxenet.server.service import Service
 from pxenet.server.way import Way
@@ -55,10 +60,14 @@ async def _serve(number: int, end: socket, settings: Settings, ports: Ports, tls
         nursery.start_soon(post.run)
         nursery.start_soon(_age, way)
         nursery.start_soon(_count, post, way, engine, service)
-        await _obey(post, way, engine, service, nursery)
+        take = partial(_reconfigure, settings, way, engine, share, tls)
+        await _obey(post, way, engine, service, take, nursery)
 
 
-async def _obey(post: Post, way: Way, engine: TftpServer, service: Service, nursery: trio.Nursery) -> None:
+Take = Callable[[int, dict[str, Any]], None]
+
+
+async def _obey(post: Post, way: Way, engine: TftpServer, service: Service, take: Take, nursery: trio.Nursery) -> None:
     """Take what the server writes, until it is gone, and then end at once: a thread that waits for a disk must not keep the ports."""
     while True:
         try:
@@ -79,6 +88,8 @@ async def _obey(post: Post, way: Way, engine: TftpServer, service: Service, nurs
                     post.write("counted", asked, plain(service.statistics()), under_way)
                 case "orphans", list(orphans):
                     engine.take_over([Orphan(*orphan) for orphan in orphans], time.monotonic())
+                case "settings", int(era), dict(told):
+                    take(era, told)
                 case ("begin",):
                     await nursery.start(service.run)
                     post.write("ready")
@@ -86,6 +97,36 @@ async def _obey(post: Post, way: Way, engine: TftpServer, service: Service, nurs
                     nursery.start_soon(_drain, post, service, nursery)
                 case _:
                     raise AssertionError(f"the server writes {letter!r}")
+
+
+def told_settings(settings: Settings) -> dict[str, object]:
+    """What a worker must know of settings that it did not begin with, as a letter has it."""
+    tftp, http = settings.tftp, settings.http
+    return {
+        "max_blksize": tftp.max_blksize,
+        "max_windowsize": tftp.max_windowsize,
+        "allow_write": tftp.allow_write,
+        "root": str(settings.server.root or ""),
+        "tls": [str(http.tls_cert), str(http.tls_key)] if http.tls_cert is not None else [],
+    }
+
+
+def _reconfigure(
+    began: Settings,
+    way: Way,
+    engine: TftpServer,
+    share: Share,
+    tls: ssl.SSLContext | None,
+    era: int,
+    told: dict[str, Any],
+) -> None:
+    limits = {name: told[name] for name in ("max_blksize", "max_windowsize", "allow_write")}
+    engine.reconfigure(tftp_settings(replace(began, tftp=replace(began.tftp, **limits)), share.tid_ports))
+    way.reconfigure(Path(told["root"]) if told["root"] else None, era)
+    if tls is not None and told["tls"]:
+        # The server has just read the same two files; where only root may, the certificate stays what it is, there as here.
+        with contextlib.suppress(OSError):
+            tls.load_cert_chain(*told["tls"])
 
 
 async def _drain(post: Post, service: Service, nursery: trio.Nursery) -> None:

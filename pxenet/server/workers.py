@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from pxenet.config import Settings
 from pxenet.engine.surface import Progress
 from pxenet.engine.tftp.takeover import Orphan
 from pxenet.events import Event
@@ -95,6 +96,8 @@ class Workers:
         """Of those who work now, by number."""
         self._left = trio.lowlevel.ParkingLot()
         self._draining = False
+        self._settings: Settings | None = None
+        """None: those that they begin with."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started when all workers serve; CannotServeError when one ends before that."""
@@ -153,6 +156,8 @@ class Workers:
             async with trio.open_nursery() as nursery:
                 attendant = Attendant(seat.told, post, self._rack, self._committer, nursery, ready)
                 self._attended[seat.number] = attendant
+                if self._settings is not None:
+                    attendant.tell_settings(self._settings)
                 attendant.begin([orphan for _, orphan in seat.orphans.values()])
                 nursery.start_soon(post.run)
                 await attendant.serve()
@@ -171,6 +176,12 @@ class Workers:
             await trio.sleep(_AGED_S)
             for attendant in self._attended.values():
                 attendant.age()
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Other settings hold, for those who work and for those who will."""
+        self._settings = settings
+        for attendant in self._attended.values():
+            attendant.tell_settings(settings)
 
     # -- all of them together ------------------------------------------------------------------------------------------------
 

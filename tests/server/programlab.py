@@ -33,11 +33,21 @@ class Program:
 
     def expect(self, message: str) -> None:
         """The next message to the service manager is this one."""
+        assert message == self.next_message(message)
+
+    def next_message(self, wanted: str) -> str:
+        """The next message to the service manager; ``wanted``: what is waited for."""
         deadline = time.monotonic() + PATIENCE_S
         while not select.select([self.notify], [], [], 0.05)[0]:
             assert self.process.poll() is None, f"ended with {self.process.returncode}\n{self.said()}"
-            assert time.monotonic() < deadline, f"{message} did not come\n{self.said()}"
-        assert message == self.notify.recv(100).decode()
+            assert time.monotonic() < deadline, f"{wanted} did not come\n{self.said()}"
+        return self.notify.recv(100).decode()
+
+    def reloaded(self) -> None:
+        """It has said to the service manager that it read its configuration, and that it serves, by whichever."""
+        state, _, when = self.next_message("RELOADING=1").partition("\n")
+        assert ("RELOADING=1", "MONOTONIC_USEC") == (state, when.partition("=")[0])
+        self.expect("READY=1")
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
