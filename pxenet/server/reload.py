@@ -136,14 +136,16 @@ class Reloading:
 
 
 async def reload_on_hangup(reloading: Reloading) -> None:
-    """SIGHUP asks for another configuration. From a terminal that is gone it means what it says: the end."""
-    terminal = _has_terminal()
+    """SIGHUP asks for another configuration. From a terminal that is gone it means the end, unless nohup(1) forbids it."""
+    terminal, nohup = _has_terminal(), signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     with trio.open_signal_receiver(signal.SIGHUP) as hangups:
         async for _ in hangups:
-            if terminal and not _has_terminal():
+            if not terminal or _has_terminal():
+                await reloading.reload()
+                continue
+            terminal = False
+            if not nohup:
                 signal.raise_signal(signal.SIGTERM)
-                return
-            await reloading.reload()
 
 
 def _has_terminal() -> bool:

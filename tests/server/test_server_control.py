@@ -28,6 +28,7 @@ from pxenet.server.commit import Committer
 from pxenet.server.control import SOCKET, Answer, Control, Limits, RefusedError, Reply, listening
 from pxenet.server.events import EventLog
 from pxenet.server.recording import Recorder
+from pxenet.server.reload import Reloading
 from pxenet.server.tap import Tap
 from pxenet.store.memory import MemoryStore
 
@@ -87,8 +88,9 @@ class Scene:
         self.committer = Committer(self.store)
         self.tap = Tap()
         self.recorder = Recorder(self.tap, self.rack, (), lambda: 10**18)
+        reloading = Reloading(self.rack, self.committer, (), None, None)
         desk = Desk(
-            self.settings, (), self.rack, self.store, self.committer, self.log, self.recorder,
+            (), self.rack, self.store, self.committer, self.log, self.recorder, reloading,
             lambda: {"tftp": self.rack.tftp.statistics()}, NOW - 5,
         )  # fmt: skip
         self.answers = Answers(desk)

@@ -171,6 +171,14 @@ def test_a_terminal_that_is_gone(tmp_path: Path) -> None:
         assert 0 == shown.process.wait(PATIENCE_S)
 
 
+def test_a_terminal_that_hangs_up(tmp_path: Path) -> None:
+    """A server that was started in a terminal ends with it: the signal asks for no configuration then."""
+    with terminal(tmp_path, 80, 24) as shown:
+        shown.expect("waiting for machines")
+        os.close(shown.master)
+        assert 0 == shown.process.wait(PATIENCE_S)
+
+
 def served(shown: Terminal) -> int:
     """The status of a request."""
     with urllib.request.urlopen(f"http://127.0.0.1:{shown.ports['http']}/vmlinuz", timeout=PATIENCE_S) as reply:
