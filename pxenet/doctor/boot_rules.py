@@ -69,9 +69,10 @@ def _stops(observed: Observed) -> Iterator[Seen]:
     """One finding for all that stop for the same reason; HTTP boot that nobody offers is no fault of a network that boots by PXE."""
     groups: dict[tuple[str, str, Level], list[Asked]] = {}
     some = any(map(boots, observed.asked))
+    by_pxe = not all(map(_is_http, observed.asked))
     for asked in _stopped(observed):
-        unoffered = _is_http(asked) and "no offer of class" in asked.choice.stops
-        level = Level.NOTE if unoffered and some else Level.WARNING if some else Level.ERROR
+        unoffered = by_pxe and _is_http(asked) and "no offer of class" in asked.choice.stops
+        level = Level.NOTE if unoffered else Level.WARNING if some else Level.ERROR
         groups.setdefault((asked.choice.stops, remedy_of(asked), level), []).append(asked)
     for (stops, right, level), those in groups.items():
         names = ", ".join(asked.personality.name for asked in those)

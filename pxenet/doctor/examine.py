@@ -191,7 +191,8 @@ class _Examination:
         asked[number] = Asked(personality, tuple(heard), choice, self._waited_s)
 
     async def _ask_boot_server(self, question: Question) -> list[Heard]:
-        self._tell(f"asking {address_text(question.server)} on port {BINL_PORT} …")
+        if all(one.server != question.server for one in self._boot_servers):
+            self._tell(f"asking {address_text(question.server)} on port {BINL_PORT} …")
         inbox = self._ears.want(question.payload)
         before, began_at = len(inbox), trio.current_time()
         address = self._probes.station.address

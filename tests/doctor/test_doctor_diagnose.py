@@ -154,6 +154,10 @@ CASES = {
         seen(asked("uefi", offer("uefi", file="a.efi")), asked("http", offer("http", file="a.efi"))),
         ["note boot.stops"],
     ),
+    "HTTP boot alone is asked for, and not offered": (
+        seen(asked("http", offer("http", file="a.efi"))),
+        ["error boot.stops"],
+    ),
     "HTTP boot": (
         seen(asked("http", offer("http", option_67="http://10.0.0.1/a.efi", siaddr="0.0.0.0", options=HTTP))),
         [],

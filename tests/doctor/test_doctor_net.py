@@ -355,3 +355,47 @@ def test_offered_address_in_use(ward: Ward) -> None:
     ward.dnsmasq("--dhcp-range=10.78.0.50,10.78.0.50", *BY_ARCH, *ward.files())
     found = ward.doctor("--as", "uefi", status=1)
     assert ids(found) == ["error dhcp.address-in-use"]
+
+
+@pytest.fixture
+def routed(ward: Ward) -> Iterator[tuple[str, str]]:
+    """The server host becomes a router; behind it, in a network of its own, another host: its namespace and interface."""
+    wire, name = ward.wire, f"{ward.wire.server}x"
+    netlab.run("ip", "netns", "add", name)
+    try:
+        netlab.run("ip", "-n", wire.server, "link", "add", "w0", "type", "veth", "peer", "name", "w1", "netns", name)
+        netlab.run("ip", "-n", wire.server, "address", "add", "10.80.0.1/24", "dev", "w0")
+        netlab.run("ip", "-n", wire.server, "link", "set", "w0", "up")
+        netlab.run("ip", "netns", "exec", wire.server, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        netlab.run("ip", "-n", name, "address", "add", "10.80.0.9/24", "dev", "w1")
+        netlab.run("ip", "-n", name, "link", "set", "w1", "up")
+        netlab.run("ip", "-n", name, "route", "add", "default", "via", "10.80.0.1")
+        netlab.run("ip", "-n", wire.client, "route", "add", "default", "via", SERVER)
+        yield name, "w1"
+        for process in wire.processes:
+            if process.poll() is None:
+                wire.stop(process)
+    finally:
+        netlab.run("ip", "netns", "delete", name, check=False)
+
+
+@pytest.mark.parametrize(
+    ("relay", "status", "expected"),
+    [
+        pytest.param(True, 0, ["note relay.seen"], id="a relay"),
+        pytest.param(False, 1, ["error dhcp.silence", "error relay.not-delivering"], id="none"),
+    ],
+)
+def test_server_behind_a_router(
+    ward: Ward, routed: tuple[str, str], relay: bool, status: int, expected: list[str]
+) -> None:
+    """Through a relay all is as it is on one wire; without one, the server that answers relays is told from one that is silent."""
+    subnet = "--dhcp-range=10.78.0.100,10.78.0.199,255.255.255.0"
+    ward.dnsmasq(subnet, *BY_ARCH, *ward.files(), namespace=routed[0], interface=routed[1])
+    if relay:
+        ward.dnsmasq(f"--dhcp-relay={SERVER},10.80.0.9", interface="*")
+    found = ward.doctor("--as", "uefi,bios", "--server", "10.80.0.9", status=status)
+    assert ids(found) == expected
+    if relay:
+        assert found["servers"][0]["relays"] == [SERVER]
+        assert loads(found) == {"uefi": "tftp://10.80.0.9/grubx64.efi", "bios": "tftp://10.80.0.9/pxelinux.0"}
