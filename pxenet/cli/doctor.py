@@ -128,7 +128,7 @@ def _probes(interface: str, kinds: str, mac: str, servers: tuple[str, ...], wait
     mtu, up = link_of(here.name)
     address, prefix = here.addresses[0] if here.addresses else (0, 0)
     ours = tuple(own for one in everywhere for own, _ in one.addresses)
-    station = Station(here.name, hardware, address, prefix, mtu, up, SERVER_PORT in udp_ports(), ours)
+    station = Station(here.name, hardware, here.hardware, address, prefix, mtu, up, SERVER_PORT in udp_ports(), ours)
     directly = tuple(map(parse_address, servers))
     if directly and not address:
         raise ValueError(f"--server needs an address of this host on {here.name}, and it has none")

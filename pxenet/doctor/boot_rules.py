@@ -31,6 +31,8 @@ REMEDIES = (
     ("spoils the others", "let the ProxyDHCP server put the class PXEClient (option 60) into its offers, or switch it off"),
     ("no boot server answers", "start the boot server of the menu, or send no menu: option 43 = 06 01 08"),
     ("Raspberry Pi Boot", 'put the text "Raspberry Pi Boot" into option 43 for Raspberry Pis'),
+    ("Config file not found", "put a configuration below pxelinux.cfg/, as for PXELINUX: default, or one for each machine"),
+    (" is missing", "put the Raspberry Pi's firmware (start4.elf and the others) into the TFTP server's directory"),
     ("subnet mask", "send the subnet mask (option 1)"),
 )  # fmt: skip
 _ARCH_NAMES = {"bios": "x86 BIOS", "x64": "x64 UEFI", "ia32": "IA32 UEFI", "aa64": "ARM64 UEFI"}

@@ -8,7 +8,7 @@ begins again with the answer. Pure; the same seed gives the same bytes, transact
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import count
 
 from pxenet.doctor.observed import Choice, Heard, Question, Station
@@ -17,6 +17,8 @@ from pxenet.sim.body import ClientSend, Relay, Said, SimDatagram
 from pxenet.sim.dhcp import BINL_PORT, SERVER_PORT
 from pxenet.sim.firmware import Personality
 from pxenet.sim.machine import Machine
+from pxenet.sim.tftp import TFTP_PORT
+from pxenet.wire import tftp
 from pxenet.wire.dhcp import Message, parse, serialize
 from pxenet.wire.iana import BOOTREQUEST, MessageType, OptionCode
 from pxenet.wire.options import Options
@@ -24,6 +26,7 @@ from pxenet.wire.shapes import Value
 
 LONGEST_S = 300.0
 """No firmware waits for so long without saying anything."""
+_NOT_FOUND = tftp.serialize(tftp.Error(tftp.ErrorCode.FILE_NOT_FOUND))
 _YIADDR = slice(16, 20)
 _OPTIONS_AT = 240
 
@@ -36,9 +39,19 @@ def discover(personality: Personality, station: Station, seed: int, relay: Relay
     return _machine(personality, station, seed, relay).power_on(0.0).sends[0].payload
 
 
-def choose(personality: Personality, station: Station, heard: Sequence[Heard], answers: Answers, seed: int) -> Choice:
-    """What it makes of these replies to its DISCOVER, each heard at its time. A question that ``answers`` lacks is returned as such."""
-    return _Run(personality, station, heard, answers, seed).run()
+def choose(
+    personality: Personality,
+    station: Station,
+    heard: Sequence[Heard],
+    answers: Answers,
+    seed: int,
+    missing: Container[str] = (),
+) -> Choice:
+    """What it makes of these replies to its DISCOVER, each heard at its time. A question that ``answers`` lacks is returned as such.
+
+    ``missing``: URLs of files that are not there, so that firmware with a list of names goes on to the next.
+    """
+    return _Run(personality, station, heard, answers, seed, missing).run()
 
 
 def _machine(personality: Personality, station: Station, seed: int, relay: Relay | None = None) -> Machine:
@@ -59,8 +72,15 @@ class _Run:
     """One virtual boot, up to the first file."""
 
     def __init__(
-        self, personality: Personality, station: Station, heard: Sequence[Heard], answers: Answers, seed: int
+        self,
+        personality: Personality,
+        station: Station,
+        heard: Sequence[Heard],
+        answers: Answers,
+        seed: int,
+        missing: Container[str],
     ) -> None:
+        self._missing = missing
         self._machine = _machine(personality, station, seed)
         self._station, self._heard, self._answers = station, heard, answers
         self._due: list[tuple[float, int, SimDatagram]] = []
@@ -78,8 +98,8 @@ class _Run:
             question = self._obey(said)
             if machine.over:
                 return self._choice(stops=machine.failure or machine.stage.value)
-            if machine.reads:
-                read = machine.reads[0]
+            read = machine.reads[-1] if machine.reads else None
+            if read is not None and read.url not in self._missing:
                 return self._choice(url=read.url, reader=read.by, options=read.asked)
             if question is not None:
                 return self._choice(question=question)
@@ -111,6 +131,9 @@ class _Run:
                 if question.key not in self._asked:
                     self._asked.add(question.key)
                     self._hear(self._answers[question.key], send.from_port)
+            elif send.to_port == TFTP_PORT:  # a file that is missing, or the run would be over
+                gone = SimDatagram(_NOT_FOUND, send.to_address, TFTP_PORT, send.from_address, send.from_port)
+                heapq.heappush(self._due, (self._machine.now, next(self._order), gone))
             elif send.to_address == BROADCAST and send.to_port == SERVER_PORT:
                 self._broadcast(send)
         return None

@@ -25,6 +25,7 @@ from pxenet.doctor.observed import (
     Observed,
     Question,
     Station,
+    TftpAnswer,
     TftpRead,
 )
 from pxenet.net.arp import Arp
@@ -35,6 +36,7 @@ from pxenet.sim.firmware import Personality
 from pxenet.sim.http import EDK2, IPXE
 from pxenet.wire.iana import BOOTREPLY, MessageType
 from pxenet.wire.text import address_text, parse_address
+from pxenet.wire.tftp import ErrorCode
 
 PORTS = (CLIENT_PORT, SERVER_PORT, BINL_PORT)
 AGAIN_S = 1.0
@@ -50,6 +52,9 @@ MAX_PROBED = 64
 LINGER_S = 0.2
 """After the first answer to a question that is answered once."""
 MAX_QUESTIONS = 8
+SEARCHES = ("u-boot", "raspberry-4")
+"""Firmware (``Personality.firmware``) that tries one name after the other."""
+MAX_NAMES = 32
 MAX_HEARD = 64
 """Replies to one question that are kept: a network where it loops has more."""
 
@@ -125,6 +130,13 @@ class _Examination:
         self._probes, self._raw, self._ears, self._tell = probes, raw, ears, tell
         self._boot_servers: list[BootServer] = []
         self._waited_s = probes.wait_s
+        self._said: set[str] = set()
+
+    def _say(self, words: str) -> None:
+        """Tell how far it is, each step once."""
+        if words not in self._said:
+            self._said.add(words)
+            self._tell(words)
 
     async def run(self) -> Observed:
         probes = self._probes
@@ -156,7 +168,7 @@ class _Examination:
     async def _discover(self) -> list[list[Heard]]:
         """All DISCOVERs at once; the replies to each."""
         probes = self._probes
-        self._tell(f"asking as {', '.join(personality.name for personality in probes.personalities)} …")
+        self._say(f"asking as {', '.join(personality.name for personality in probes.personalities)} …")
         questions = [
             discover(personality, probes.station, probes.seed + number)
             for number, personality in enumerate(probes.personalities)
@@ -188,11 +200,22 @@ class _Examination:
                 break
             answers[choice.question.key] = found = await self._ask_boot_server(choice.question)
             self._boot_servers.append(BootServer(personality.name, choice.question.server, tuple(found)))
+        missing: set[str] = set()
+        while personality.firmware in SEARCHES and len(missing) < MAX_NAMES and await self._is_missing(choice):
+            missing.add(choice.url)
+            choice = choose(personality, station, heard, answers, seed, missing)
         asked[number] = Asked(personality, tuple(heard), choice, self._waited_s)
 
+    async def _is_missing(self, choice: Choice) -> bool:
+        """Whether the server says that it does not have the file."""
+        place = tftp_place(choice.url)
+        if place is None or not self._probes.station.address:
+            return False
+        found = await tftp.attempt(*place, choice.options, self._probes.station.address)
+        return found.answer is TftpAnswer.ERROR and found.code == ErrorCode.FILE_NOT_FOUND
+
     async def _ask_boot_server(self, question: Question) -> list[Heard]:
-        if all(one.server != question.server for one in self._boot_servers):
-            self._tell(f"asking {address_text(question.server)} on port {BINL_PORT} …")
+        self._say(f"asking {address_text(question.server)} on port {BINL_PORT} …")
         inbox = self._ears.want(question.payload)
         before, began_at = len(inbox), trio.current_time()
         address = self._probes.station.address
@@ -229,7 +252,7 @@ class _Examination:
         for number, personality in enumerate(probes.personalities):
             choice = choose(personality, station, heard[number], {}, probes.seed + number)
             if choice.request and choice.offer is not None:
-                self._tell(f"taking an address as {personality.name} …")
+                self._say(f"taking an address as {personality.name} …")
                 found.append(await self._leased(personality.name, choice.request, choice.offer))
         return found
 
@@ -257,7 +280,7 @@ class _Examination:
         probes, found = self._probes, []
         own = probes.station.address
         for count, server in enumerate(probes.servers, 1):
-            self._tell(f"asking {address_text(server)} as a relay …")
+            self._say(f"asking {address_text(server)} as a relay …")
             relay = Relay(own, server)
             questions = [
                 discover(personality, probes.station, probes.seed + number + 1000 * count, relay)
@@ -290,7 +313,7 @@ class _Examination:
                 files.setdefault((*place, asked.choice.options), []).append(asked.personality.name)
         found = []
         for (server, name, options), by in files.items():
-            self._tell(f"reading {name} from {address_text(server)} by TFTP …")
+            self._say(f"reading {name} from {address_text(server)} by TFTP …")
             found.append(await tftp.examine(server, name, options, by, self._probes.station.address))
         return found
 
@@ -302,7 +325,7 @@ class _Examination:
                 files.setdefault((asked.choice.url, asked.choice.reader), []).append(asked.personality.name)
         found = []
         for (url, reader), by in files.items():
-            self._tell(f"reading {url} …")
+            self._say(f"reading {url} …")
             found.append(await http.examine(url, by, AGENTS.get(reader, IPXE), self._probes.station.address))
         return found
 

@@ -23,6 +23,8 @@ class Station:
     interface: str
     mac: bytes
     """The hardware address in the probes."""
+    card: bytes
+    """The interface's own; another one in the probes: they speak for another machine."""
     address: int = 0
     """Of the interface; TFTP, HTTP and port 4011 are asked from it."""
     prefix: int = 0

@@ -104,7 +104,9 @@ class Server:
         macs = ", ".join(mac_text(mac) for mac in self.hardware)
         at = f" at {macs}" if macs else ""
         names = ", ".join(dict.fromkeys(answer.by for answer in self.answers))
-        return f"{self.name}{at} answers {names}: {self.answers[0].words}"
+        said = list(dict.fromkeys(answer.words for answer in self.answers))
+        to = f" (to {self.answers[0].by})" if len(said) > 1 else ""
+        return f"{self.name}{at} answers {names}: {said[0]}{to}"
 
 
 def answers(observed: Observed) -> Iterator[Answer]:

@@ -90,11 +90,15 @@ async def attempt(server: int, name: str, options: Pairs, source: int) -> TftpTr
         await sock.bind((address_text(source), 0))
         work = _Transfer(sock, server, request, (address_text(server), TFTP_PORT))
         try:
-            await _run(work)
+            await _run(work, 1)
+            if work.answer is TftpAnswer.SILENCE and await _refused(server, request, source):
+                work.answer = TftpAnswer.REFUSED
+            else:
+                await _run(work, TRIES - 1)
+            if work.answer in (TftpAnswer.OACK, TftpAnswer.DATA):
+                await sock.sendto(serialize(Error(0, "")), work.peer)
         except OSError as error:
             work.text = error.strerror or str(error)
-    if work.answer is TftpAnswer.SILENCE and await _refused(server, request, source):
-        work.answer = TftpAnswer.REFUSED
     head = b"".join(work.kept)
     granted = tuple((_shown(name), _shown(value)) for name, value in work.granted)
     text, window = _shown(work.text), len(work.first_window)
@@ -106,9 +110,10 @@ def _shown(text: str) -> str:
     return show(text.encode("utf-8", "surrogateescape"))
 
 
-async def _run(work: _Transfer) -> None:
+async def _run(work: _Transfer, most: int) -> None:
+    """Say the last thing, and go on as long as something comes of it; ``most``: so often in vain."""
     tries = 0
-    while not work.over and tries < TRIES:
+    while not work.over and tries < most:
         await work.sock.sendto(work.last_said, work.peer)
         before = work.expected
         with trio.move_on_after(RETRY_S):
@@ -117,8 +122,6 @@ async def _run(work: _Transfer) -> None:
                 await _hear(work, payload, sender)
         tries = 0 if work.expected > before and not work.over else tries + 1
         work.again = work.again or work.answer is TftpAnswer.OACK
-    if work.answer in (TftpAnswer.OACK, TftpAnswer.DATA):
-        await work.sock.sendto(serialize(Error(0, "")), work.peer)
 
 
 async def _hear(work: _Transfer, payload: bytes, sender: tuple[str, int]) -> None:

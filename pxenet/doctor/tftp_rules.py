@@ -57,25 +57,30 @@ def _nobody(kind: TftpAnswer, words: str) -> Callable[[Observed], Iterator[Seen]
     return check
 
 
-def _searches(read: TftpRead) -> bool:
-    """The first of several names that are tried: it need not be there."""
-    return all(MACHINES[name].firmware == "u-boot" for name in read.by)
-
-
 def _refuses(observed: Observed) -> Iterator[Seen]:
+    stands_in = observed.station.mac != observed.station.card
     for read in observed.tftp:
         first = read.first
         if first.answer is not TftpAnswer.ERROR:
             continue
-        missing = first.code == ErrorCode.FILE_NOT_FOUND
-        words = (
-            f"{_where(read)} is not there"
-            if missing
-            else f"{_where(read)} is refused: error {first.code}, {first.text!r}"
+        evidence = (_evidence(read), f"error {first.code}: {first.text}")
+        if first.code == ErrorCode.FILE_NOT_FOUND:
+            right = (
+                "put the file into the server's directory, spelled alike (upper and lower case count), or name another"
+            )
+            yield Seen(f"{_where(read)} is not there", evidence, right)
+        elif first.code == ErrorCode.ACCESS_VIOLATION and stands_in:
+            right = "that is as it should be where the server keeps files for the machine that they are for"
+            yield Seen(f"{_where(read)} is kept from this host, which is not that machine", evidence, right, Level.NOTE)
+        else:
+            yield Seen(f"{_where(read)} is refused: error {first.code}, {first.text!r}", evidence)
+
+
+def _own(observed: Observed) -> Iterator[Seen]:
+    for server in dict.fromkeys(read.server for read in observed.tftp if read.server in observed.station.ours):
+        yield Seen(
+            f"{address_text(server)} is this host itself: what the wire between it and the machines loses is not seen from here"
         )
-        right = "put the file into the server's directory, spelled alike (upper and lower case count), or name another"
-        level = Level.NOTE if missing and _searches(read) else None
-        yield Seen(words, (_evidence(read), f"error {first.code}: {first.text}"), right if missing else "", level)
 
 
 def _other_address(read: TftpRead) -> str | None:
@@ -202,5 +207,6 @@ RULES = (
         "tftp.fragments", Level.NOTE, "keep the server's largest block at 1468 or below: those need no fragments",
         _check("blocks of {} bytes ({where}) do not arrive: fragments are lost on the way", _fragments),
     ),
+    Rule("tftp.own-host", Level.NOTE, "ask from another host on that wire, too", _own),
 )  # fmt: skip
 """In the order in which they are told within a level."""

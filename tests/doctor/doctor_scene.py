@@ -27,7 +27,8 @@ from pxenet.wire.shapes import Value
 from pxenet.wire.text import parse_address, parse_mac
 
 SEED = 7
-STATION = Station("eth1", parse_mac("02:00:00:78:00:02"), parse_address("10.0.0.2"), 24)
+MAC = parse_mac("02:00:00:78:00:02")
+STATION = Station("eth1", MAC, MAC, parse_address("10.0.0.2"), 24)
 SERVER, OTHER = "10.0.0.1", "10.0.0.9"
 DIRECT_43 = bytes.fromhex("060108ff")
 

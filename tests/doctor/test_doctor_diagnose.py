@@ -29,7 +29,7 @@ from pxenet.doctor.choice import choose, discover, release
 from pxenet.doctor.diagnose import RULES, diagnose
 from pxenet.doctor.findings import ORDER, Level
 from pxenet.doctor.machines import DEFAULT, MACHINES
-from pxenet.doctor.observed import Direct, Observed, TftpAnswer
+from pxenet.doctor.observed import Asked, Choice, Direct, Observed, TftpAnswer
 from pxenet.wire.dhcp import parse
 from pxenet.wire.iana import MessageType
 from pxenet.wire.iana import OptionCode as O
@@ -305,9 +305,22 @@ CASES = {
         seen(tftp=(read(transfer(TftpAnswer.ERROR, code=1, text="File not found")),)),
         ["error tftp.error"],
     ),
-    "a file that is searched for": (
-        seen(tftp=(read(transfer(TftpAnswer.ERROR, code=1), "u-boot", name="pxelinux.cfg/01-02"),)),
+    "a file that is kept for another machine": (
+        seen(
+            station=replace(STATION, card=bytes(6)),
+            tftp=(read(transfer(TftpAnswer.ERROR, code=2, text="denied"), "u-boot", name="pxelinux.cfg/01-02"),),
+        ),
         ["note tftp.error"],
+    ),
+    "a file of this host itself": (
+        seen(station=replace(STATION, ours=(parse_address(SERVER),)), tftp=(read(transfer()),)),
+        ["note tftp.own-host"],
+    ),
+    "no configuration for U-Boot": (
+        seen(
+            Asked(MACHINES["u-boot"], (offer("u-boot", siaddr=SERVER),), Choice(stops="U-Boot: Config file not found"))
+        ),
+        ["error boot.stops"],
     ),
     "a file that is refused": (
         seen(tftp=(read(transfer(TftpAnswer.ERROR, code=2, text="Access violation")),)),
@@ -460,6 +473,20 @@ def test_choice(name: str, url: str, reader: str) -> None:
     assert (choice.url, choice.reader, choice.offer) == (url, reader, heard)
 
 
+def test_missing_names() -> None:
+    """Firmware with a list of names goes on to the next, until one is there or none is left; others stop at the first."""
+    heard, missing, found = [offer("u-boot", siaddr=SERVER)], set[str](), list[str]()
+    while (choice := choose(MACHINES["u-boot"], STATION, heard, {}, SEED, missing)).url:
+        missing.add(choice.url)
+        found.append(choice.url.removeprefix("tftp://10.0.0.1/pxelinux.cfg/"))
+    assert found[:3] == ["01-02-00-00-78-00-02", "0A000002", "0A00000"]
+    assert found[-1] == "default"
+    assert choice.stops == "U-Boot: Config file not found"
+    heard = [offer("uefi", file="a.efi")]
+    stopped = choose(MACHINES["uefi"], STATION, heard, {}, SEED, {"tftp://10.0.0.1/a.efi"})
+    assert stopped.stops.startswith("PXE-E23")
+
+
 def test_a_question_to_port_4011_is_asked_and_answered() -> None:
     """The firmware stops at the question, and with its answer goes on to the file that is named there."""
     heard = [offer("uefi"), offer("uefi", server=OTHER, gives="", options=PXE, siaddr=OTHER)]
@@ -499,7 +526,7 @@ def test_printed() -> None:
         "    do:   name a boot file for this architecture (x64 UEFI): option 67 and the header's file, with the next server",
         "",
         "Who answers",
-        "  DHCP      10.0.0.1 at 02:00:00:00:00:01 answers uefi, bios: address 10.0.0.100, no file",
+        "  DHCP      10.0.0.1 at 02:00:00:00:00:01 answers uefi, bios: address 10.0.0.100, no file (to uefi)",
         "",
         "What each would boot",
         "  uefi  EDK2 PXE, x64: nothing (PXE-E53: No boot filename received)",
