@@ -29,6 +29,7 @@ PACKAGES = {
     "dumpcap": "wireshark-common",
     "genisoimage": "genisoimage",
     "git": "git",
+    "ignition-validate": "ignition",
     "ip": "iproute2",
     "nft": "nftables",
     "openssl": "openssl",
@@ -41,6 +42,8 @@ PACKAGES = {
     "udhcpc": "udhcpc",
     "unshare": "util-linux",
     "wget": "wget",
+    "xmllint": "libxml2-utils",
+    "debconf-set-selections": "debconf",
     "xorriso": "xorriso",
 }
 """The Debian package of each program that a test may ask for."""

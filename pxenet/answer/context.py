@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from pxenet.answer.kickstart.data import laid_over
-from pxenet.answer.templates import output_name
+from pxenet.answer.kinds import file_name
+from pxenet.answer.reports import busybox, one_line
 from pxenet.model import Host, Profile
 from pxenet.wire.text import address_text, mac_text
 
@@ -21,6 +22,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "vars": (),
     "kickstart": ("text", "commands", "packages", "scripts"),
     "urls": ("installed", "failed", "answer", "source", "image", "stage2"),
+    "reports": ("installed", "failed", "busybox"),
     "server": ("address",),
 }
 """What templates see, for messages and documentation."""
@@ -45,7 +47,7 @@ def answer_path(token: str, profile: Profile) -> str:
 
     With the profile in it: from a menu, a machine may be installed with any of them.
     """
-    return f"answer/{token}/{profile.name}/{output_name(profile.answer)}" if profile.answer else ""
+    return f"answer/{token}/{profile.name}/{file_name(profile)}" if profile.answer else ""
 
 
 def urls(token: str, profile: Profile, server_url: str) -> dict[str, str]:
@@ -76,6 +78,7 @@ def names(
     A host that is not configured is called by its hardware address with dashes, so that it can be a host name.
     """
     address = network.address or host.address or 0
+    told = urls(token, profile, server_url)
     return {
         "host": {
             "name": host.name if host.configured else _unnamed(host),
@@ -91,7 +94,12 @@ def names(
         "profile": {"name": profile.name},
         "vars": {**(defaults or {}), **profile.vars, **host.vars},
         "kickstart": laid_over(profile.kickstart, host.kickstart),
-        "urls": urls(token, profile, server_url),
+        "urls": told,
+        "reports": {
+            "installed": one_line(told["installed"]),
+            "failed": one_line(told["failed"], "/tmp/*.log /var/log/installer/*.log"),
+            "busybox": busybox(told["installed"]),
+        },
         "server": {"address": address_text(server_address) if server_address else "", "url": server_url},
     }
 

@@ -129,6 +129,10 @@ def _compiled(text: str) -> jinja2.Template:
     return _environment(None).from_string(text)
 
 
+ENDINGS = ("", ".j2", ".jinja2", ".jinja")
+"""What may follow the name of a file whose template it is."""
+
+
 def verbatim(path: str) -> str:
     """An answer file as it is, line ends included: nothing in it is a template. Raises :class:`TemplateProblem`."""
     try:
@@ -142,29 +146,9 @@ def output_name(path: str) -> str:
     if path in BUILT_IN:
         return "ks.cfg"
     name = os.path.basename(path)
-    for ending in (".j2", ".jinja2", ".jinja"):
+    for ending in ENDINGS:
         name = name.removesuffix(ending)
     return name or "answer"
-
-
-def kind_of(path: str | None) -> str:
-    """Which installer reads it: "kickstart", "preseed", "autoinstall", "ignition", "autoyast" or "" (unknown), by the file's name."""
-    if path is None:
-        return ""
-    name = output_name(path).lower()
-    for marks, kind in _KINDS:
-        if any(mark in name for mark in marks):
-            return kind
-    return "kickstart" if name.endswith((".cfg", ".ks")) or path in BUILT_IN else ""
-
-
-_KINDS = (
-    (("preseed",), "preseed"),
-    (("user-data", "autoinstall"), "autoinstall"),
-    ((".ign", "ignition", ".bu"), "ignition"),
-    (("autoyast", ".xml"), "autoyast"),
-    (("kickstart", "ks.", "ks-", "ks_", "anaconda"), "kickstart"),
-)
 
 
 class _Directory(jinja2.BaseLoader):

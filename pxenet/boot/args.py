@@ -31,16 +31,38 @@ class Origin:
 NOWHERE = Origin()
 
 
-def complete(args: str, *, kind: str, answer_url: str = "", origin: Origin = NOWHERE, legacy: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class HostName:
+    """What an installer is told that asks for it before it has read its answer file."""
+
+    name: str = ""
+    domain: str = ""
+
+
+NOBODY = HostName()
+
+
+def complete(
+    args: str,
+    *,
+    kind: str,
+    answer_url: str = "",
+    origin: Origin = NOWHERE,
+    host: HostName = NOBODY,
+    legacy: bool = False,
+) -> str:
     """The arguments with what is missing added, never doubled.
 
-    ``kind`` of the answer file: "kickstart", "preseed", or anything else, which gets nothing. ``legacy`` spells as RHEL 6 does, which
-    knows no ``inst.``. Raises :class:`~pxenet.boot.entries.InexpressibleError` for arguments that are damaged.
+    ``kind`` of the answer file as in ``answer.kinds``; others get nothing. ``legacy`` spells as RHEL 6 does, which knows no ``inst.``.
+    Raises :class:`~pxenet.boot.entries.InexpressibleError` for arguments that are damaged.
     """
     line = clean_args(args)
     missing = [
         word
-        for keys, word in _wanted(kind, answer_url, origin, legacy)
+        for keys, word in [
+            *_for_answer(kind, answer_url, line, origin, host, legacy),
+            *_for_source(kind, origin, legacy),
+        ]
         if not any(has_argument(line, key) for key in keys)
     ]
     return " ".join(filter(None, [*_before_dashes(line, missing)]))
@@ -58,11 +80,6 @@ def _before_dashes(line: str, missing: list[str]) -> list[str]:
 
 _Wanted = tuple[tuple[str, ...], str]
 """Any of these given makes it unnecessary, and the argument."""
-
-
-def _wanted(kind: str, answer_url: str, origin: Origin, legacy: bool) -> list[_Wanted]:
-    """What an answer file of this kind and this source need, in order."""
-    return [*_for_answer(kind, answer_url, legacy), *_for_source(kind, origin, legacy)]
 
 
 def _for_source(kind: str, origin: Origin, legacy: bool) -> list[_Wanted]:
@@ -150,14 +167,48 @@ _SOURCES: Mapping[Installer, Callable[[Origin], list[_Wanted]]] = MappingProxyTy
 )
 
 
-def _for_answer(kind: str, answer_url: str, legacy: bool) -> list[_Wanted]:
+def _for_answer(kind: str, answer_url: str, line: str, origin: Origin, host: HostName, legacy: bool) -> list[_Wanted]:
     """What tells the installer where its answer file is."""
-    if kind == "kickstart" and answer_url:
+    if not answer_url:
+        return []
+    if kind == "kickstart":
         return [(("inst.ks=", "ks="), f"{'' if legacy else 'inst.'}ks={answer_url}")]
-    if kind == "preseed" and answer_url:
-        return [
-            (("auto", "auto=", "auto-install/enable="), "auto=true"),
-            (("priority=", "debconf/priority="), "priority=critical"),
-            (("url=", "preseed/url="), f"url={answer_url}"),
-        ]
-    return []
+    if kind == "autoyast" and origin.installer is not Installer.AGAMA:
+        return [(("autoyast=", "autoyast2="), f"autoyast={answer_url}")]
+    if kind in ("autoyast", "agama"):
+        return [(("inst.auto=",), f"inst.auto={answer_url}")]
+    if kind == "preseed":
+        return _preseed(answer_url, host)
+    if kind == "autoinstall":
+        seed = answer_url.rpartition("/")[0]
+        return [(("autoinstall",), "autoinstall"), (("ds=",), f"ds=nocloud;s={seed}/")]
+    return _ignition(answer_url, line) if kind == "ignition" else []
+
+
+def _preseed(answer_url: str, host: HostName) -> list[_Wanted]:
+    """debian-installer. It wants names and a network card before it can fetch what would answer those questions."""
+    found: list[_Wanted] = [
+        (("auto", "auto=", "auto-install/enable="), "auto=true"),
+        (("priority=", "debconf/priority="), "priority=critical"),
+        (("interface=", "netcfg/choose_interface="), "interface=auto"),
+    ]
+    name, _, domain = host.name.partition(".")
+    if name:
+        found.append((("hostname=", "netcfg/get_hostname=", "netcfg/hostname="), f"hostname={name}"))
+    if domain or host.domain:
+        found.append((("domain=", "netcfg/get_domain="), f"domain={domain or host.domain}"))
+    return [*found, (("url=", "preseed/url="), f"url={answer_url}")]
+
+
+def _ignition(answer_url: str, line: str) -> list[_Wanted]:
+    """Installed when a disk to install to is named, else the live system's own configuration (coreos-installer, dracut)."""
+    known = ("coreos.inst.ignition_url=", "ignition.config.url=")
+    network: list[_Wanted] = [(("ip=",), "ip=dhcp"), (("rd.neednet", "rd.neednet="), "rd.neednet=1")]
+    if has_argument(line, "coreos.inst.install_dev="):
+        return [(known, f"coreos.inst.ignition_url={answer_url}"), *network]
+    return [
+        (known, f"ignition.config.url={answer_url}"),
+        (("ignition.firstboot", "ignition.firstboot="), "ignition.firstboot"),
+        (("ignition.platform.id=",), "ignition.platform.id=metal"),
+        *network,
+    ]

@@ -24,6 +24,14 @@ from pxenet.net.look import LookError
 BUILT_IN_ANSWERS = ("kickstart",)
 """Names of answer files that come with pxenet; those of ``answer.templates``, which would bring the template engine along."""
 
+_KICKSTARTED = (None, Installer.ANACONDA, Installer.ANACONDA_LEGACY, Installer.OTHER)
+_EXAMPLES = {
+    Installer.DEBIAN: "preseed.cfg",
+    Installer.SUBIQUITY: "user-data",
+    Installer.LINUXRC: "autoyast.xml",
+    Installer.AGAMA: "agama.json",
+}
+
 OUTSIDE = "boot-files"
 """Directory of the profile's part of the tree for files that are not below its source."""
 
@@ -85,6 +93,7 @@ class ProfileReader:
         tree = ProfileTree(prefix=prefix) if place is None else place.tree
         if place is not None and found is not None:
             profile = _told(profile, place, found, files)
+            self._must_read_data(profile, place, found)
             if tree.source_upstream:
                 tree = replace(tree, checksums=MappingProxyType(dict(found.checksums)))
         return profile, replace(tree, files=MappingProxyType(files.outside))
@@ -135,6 +144,17 @@ class ProfileReader:
             "copy the tree whole, or name the files in it, "
             'e.g. kernel = "images/pxeboot/vmlinuz" and initrd = "images/pxeboot/initrd.img"',
         )
+
+    def _must_read_data(self, profile: Profile, place: Place, found: Found) -> None:
+        """Data become a kickstart, which other installers do not read."""
+        if profile.answer in BUILT_IN_ANSWERS and found.installer not in _KICKSTARTED:
+            assert found.installer is not None
+            name, example = found.installer.value, _EXAMPLES.get(found.installer, "a file that it reads")
+            self._report(
+                "kickstart" if self._keys.kickstart else "answer",
+                f"is data for a kickstart, and {place.text} is installed by {name}, which reads none",
+                f"name a template in answer, e.g. {example}",
+            )
 
     def _answer(self) -> str | None:
         if self._keys.verbatim and (self._keys.kickstart or self._keys.answer in (None, *BUILT_IN_ANSWERS)):

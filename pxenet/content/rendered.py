@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pxenet.answer import files, kickstart
 from pxenet.answer.context import answer_path
 from pxenet.answer.engines import HERE, Engine, NotYetError, rendered_text
-from pxenet.answer.templates import TemplateProblem, kind_of
+from pxenet.answer.kinds import companions, kind_of
+from pxenet.answer.templates import TemplateProblem
 from pxenet.boot import args as kernel_args
 from pxenet.boot import grub, ipxe, pxelinux
 from pxenet.boot.entries import BootText, Entry, InexpressibleError, KernelEntry, LocalEntry, Reader
@@ -224,7 +225,8 @@ class Rendered:
         version = kickstart.version_named(data, values, profile.name)
         return kernel_args.complete(
             rendered_text(self._engine, profile.args, names, f"profile.{profile.name}.args"),
-            kind=kind_of(profile.answer),
+            kind=kind_of(profile),
+            host=kernel_args.HostName(*_names_of(names)),
             answer_url=str(urls["answer"]),
             origin=kernel_args.Origin(
                 profile.installer,
@@ -274,17 +276,29 @@ class Rendered:
         elif plan.action is Action.INSTALL and plan.profile is not None:
             offered = (plan.profile,)
         for profile in offered:
-            if profile.answer is not None and answer_path(token, profile) == path:
-                try:
+            if profile.answer is None:
+                continue
+            directory, _, name = path.rpartition("/")
+            expected = answer_path(token, profile)
+            try:
+                if path == expected:
                     return self._content(path, self.answer(host, profile, asker), Role.ANSWER, profile)
-                except (TemplateProblem, InexpressibleError) as problem:
-                    return Absent(Missing.FAULT, str(problem))
+                if directory == os.path.dirname(expected) and name in companions(profile):
+                    text = self.companion(host, profile, name, asker)
+                    if text is not None:
+                        return self._content(path, text, Role.CONFIG, profile)
+            except (TemplateProblem, InexpressibleError) as problem:
+                return Absent(Missing.FAULT, str(problem))
         return Absent(Missing.NOT_FOUND, f"{rest or 'nothing'} is not an answer file of {host.name}")
 
     def answer(self, host: Host, profile: Profile, asker: Asker) -> str:
         """The answer file of this machine. Raises TemplateProblem and InexpressibleError."""
         profile = _for_machine(profile, asker)
         return files.render(profile, self._names(host, profile, asker), self._engine)
+
+    def companion(self, host: Host, profile: Profile, name: str, asker: Asker) -> str | None:
+        """What its installer reads beside the answer file; None when there is no such file. Raises as ``answer`` does."""
+        return files.companion(_for_machine(profile, asker), name, self._names(host, profile, asker), self._engine)
 
     def problems(self, host: Host, profile: Profile, asker: Asker) -> list[str]:
         """What would go wrong when this machine boots this profile: in its arguments, in each dialect, in its answer file."""
@@ -328,6 +342,13 @@ def _for_machine(profile: Profile, asker: Asker) -> Profile:
             f"profile {profile.name} has sources for {known}, and this machine is {platform.value}"
         )
     return found
+
+
+def _names_of(names: Mapping[str, object]) -> tuple[str, str]:
+    """The machine's name and its domain."""
+    host = names["host"]
+    assert isinstance(host, Mapping)
+    return str(host["name"]), str(host["domain"])
 
 
 def _entry_name(profile: str) -> str:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from pxenet.answer import kickstart
+from pxenet.answer import kickstart, kinds
 from pxenet.answer.context import answer_path
-from pxenet.answer.templates import Fault, TemplateProblem, kind_of
+from pxenet.answer.templates import Fault, TemplateProblem
 from pxenet.boot import policy
 from pxenet.boot.entries import BootText, InexpressibleError, Reader
 from pxenet.config import DhcpMode, Problem, Settings
@@ -90,12 +90,12 @@ def problems(rack: Rack, settings: Settings, hosts: Iterable[Host], server_addre
 def review(
     rack: Rack, settings: Settings, hosts: Iterable[Host], server_address: int
 ) -> tuple[list[Problem], list[Problem]]:
-    """(``problems``, and what an installer would not like in a rendered kickstart), once each, with the hosts that they concern.
+    """(``problems``, and what an installer would not like in its answer file), once each, with the hosts that they concern.
 
     The release is the one that ``vars.version`` or the profile's name tells.
     """
     faults: dict[tuple[str, Fault], list[str]] = {}
-    notes: dict[tuple[str, kickstart.Note], list[str]] = {}
+    notes: dict[tuple[str, str], list[str]] = {}
     for host in hosts:
         profile = rack.profiles.get(host.profile or "")
         if profile is None:
@@ -109,7 +109,7 @@ def review(
         except TemplateProblem as problem:
             faults.setdefault((profile.name, problem.fault), []).append(host.name)
             continue
-        for note in _notes(profile, host, text):
+        for note in _notes(rack, profile, host, text):
             notes.setdefault((profile.answer, note), []).append(host.name)
     return (
         [_problem(settings, profile, fault, names) for (profile, fault), names in faults.items()],
@@ -120,11 +120,16 @@ def review(
     )
 
 
-def _notes(profile: Profile, host: Host, text: str) -> list[kickstart.Note]:
-    if kind_of(profile.answer) != "kickstart":
-        return []
-    values = {**profile.vars, **host.vars}
-    return kickstart.check(text, kickstart.version_named({**profile.kickstart, **host.kickstart}, values, profile.name))
+def _notes(rack: Rack, profile: Profile, host: Host, text: str) -> Iterator[str]:
+    kind = kinds.kind_of(profile)
+    if kind == kinds.KICKSTART:
+        values = {**profile.vars, **host.vars}
+        version = kickstart.version_named({**profile.kickstart, **host.kickstart}, values, profile.name)
+        yield from map(str, kickstart.check(text, version))
+    if kind == kinds.IGNITION and not text.lstrip().startswith("{"):
+        yield "is not JSON, which is all that Ignition reads; from Butane's YAML it is made with butane"
+    if profile.reports and f"installed/{rack.installs.token(host.key)}" not in text:
+        yield "nothing in it reports the end, so the machine would install itself again: run {{ reports.installed }} at its end"
 
 
 def _client(host: Host, arch: int) -> BootClient:
@@ -160,7 +165,12 @@ def _answers(rack: Rack, plan: policy.Plan, host: Host, server_address: int) -> 
         text = rack.rendered.answer(host, profile, Asker(host.address or 0, host, server=server_address))
     except TemplateProblem:
         return
-    yield Text(answer_path(rack.installs.token(host.key), profile), (), text)
+    path = answer_path(rack.installs.token(host.key), profile)
+    yield Text(path, (), text)
+    for name in kinds.companions(profile):
+        beside = rack.rendered.companion(host, profile, name, Asker(host.address or 0, host, server=server_address))
+        if beside is not None:
+            yield Text(f"{path.rpartition('/')[0]}/{name}", (), beside)
 
 
 def _text(content: Content) -> str:

@@ -10,13 +10,14 @@ import configparser
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pxenet.sim import http
 from pxenet.sim.body import Body, BootError, HttpReply, Stage, Steps, work
 from pxenet.sim.http import Agent, Headers
 from pxenet.sim.lease import acquire
 from pxenet.sim.programs import Kernel
+from pxenet.sim.seeds import Seed, script_of, seed_of
 from pxenet.sim.url import join, split
 from pxenet.sim.voices import ANACONDA, DEBIAN, UDHCPC, Voice
 from pxenet.wire.text import mac_text
@@ -53,6 +54,10 @@ ANACONDA_SYSTEM = System("Anaconda", ANACONDA, http.CURL, http.LIBREPO)
 DEBIAN_SYSTEM = System(
     "Debian installer", DEBIAN, http.DEBIAN, http.WGET, starts_s=47.0, settles_s=13.0, kickstart=False
 )
+SEEDED_SYSTEM = System(
+    "cloud-init and others", UDHCPC, http.REQUESTS, http.CURL, kickstart=False, reads_repository=False
+)
+"""Voices of these were not captured: busybox' stands for them."""
 PAYLOAD = System("payload", UDHCPC, http.BUSYBOX, http.BUSYBOX, reads_repository=False)
 """What the captured machines ran: busybox with udhcpc and wget."""
 
@@ -84,6 +89,10 @@ class Arguments:
 def run(body: Body, kernel: Kernel, system: System | None = None) -> Steps[None]:
     """From the kernel's start to the report. BootError: the install has failed, in the installer's words."""
     arguments = Arguments.of(kernel.args)
+    seed = seed_of(arguments.last) if system is None else None
+    if seed is not None:
+        yield from _seeded(body, seed)
+        return
     kickstart, preseed = arguments.last("inst.ks", "ks"), arguments.last("url", "preseed/url")
     debian = bool(preseed and not kickstart)
     if system is None or (system.gives_way and system.kickstart is debian):
@@ -106,6 +115,25 @@ def run(body: Body, kernel: Kernel, system: System | None = None) -> Steps[None]
         yield from _debian(body, system, text)
     yield from work(body, system.installs_s)
     yield from _report(body, system, text)
+    body.enter(Stage.INSTALLED)
+
+
+def _seeded(body: Body, seed: Seed) -> Steps[None]:
+    """An installer that is known by what it reads: all of it, then the report that stands in it."""
+    system = replace(SEEDED_SYSTEM, name=seed.name)
+    body.enter(Stage.SYSTEM)
+    yield from work(body, system.starts_s)
+    yield from acquire(body, system.voice)
+    yield from work(body, system.settles_s)
+    body.enter(Stage.ANSWER)
+    texts: list[str] = []
+    for url in seed.urls:
+        reply = yield from http.get(body, system.answer, url, keep=True)
+        texts.append(http.whole(system.answer, url, reply).body.decode("utf-8", "replace"))
+    for url in seed.optional:
+        yield from http.get(body, system.answer, url)
+    yield from work(body, system.installs_s)
+    yield from _reported(body, script_of(texts[0]))
     body.enter(Stage.INSTALLED)
 
 
@@ -186,6 +214,10 @@ def _preseed_value(text: str, question: str) -> str:
 def _report(body: Body, system: System, text: str) -> Steps[None]:
     """The fetches of the answer file's last script; with ``||`` between them until one succeeds."""
     script = "\n".join(_sections(text, "%post")) if system.kickstart else _preseed_value(text, "preseed/late_command")
+    yield from _reported(body, script)
+
+
+def _reported(body: Body, script: str) -> Steps[None]:
     commands = list(_fetches(script))
     if not commands:
         body.note("the answer file has no fetch in its last script: nobody will hear that this install has ended")

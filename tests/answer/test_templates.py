@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pxenet.answer.context import NAMES, HostNetwork, answer_path, names
-from pxenet.answer.templates import MAX_OUTPUT_BYTES, TemplateProblem, kind_of, output_name, render_file, render_text
+from pxenet.answer.templates import MAX_OUTPUT_BYTES, TemplateProblem, render_file, render_text
 from pxenet.model import Host, Profile
 
 SEEN: dict[str, object] = {"host": {"name": "node1"}, "vars": {"color": "red", "many": ["a", "b"]}}
@@ -127,24 +127,6 @@ def test_texts_name_their_key() -> None:
         render_text("{% include '/etc/hostname' %}", {}, "profile.a.args")
 
 
-@pytest.mark.parametrize(
-    ("answer", "name", "kind"),
-    [
-        ("kickstart", "ks.cfg", "kickstart"),
-        ("/etc/pxenet/alma.ks.j2", "alma.ks", "kickstart"),
-        ("/etc/pxenet/node.cfg", "node.cfg", "kickstart"),
-        ("/etc/pxenet/preseed.cfg.j2", "preseed.cfg", "preseed"),
-        ("/etc/pxenet/user-data.jinja", "user-data", "autoinstall"),
-        ("/etc/pxenet/worker.ign", "worker.ign", "ignition"),
-        ("/etc/pxenet/sles.xml", "sles.xml", "autoyast"),
-        ("/etc/pxenet/notes.txt", "notes.txt", ""),
-    ],
-)
-def test_kinds_of_answer_files(answer: str, name: str, kind: str) -> None:
-    """The name says which installer reads it."""
-    assert (name, kind) == (output_name(answer), kind_of(answer))
-
-
 def test_what_templates_see() -> None:
     """Exactly the documented names, with the host's variables over the profile's over the defaults."""
     host = Host("node1", bytes.fromhex("525400123456"), vars={"a": 1}, address=0x0A000005)
@@ -158,6 +140,12 @@ def test_what_templates_see() -> None:
         network=HostNetwork(0x0A000005, 0xFFFFFF00, 0x0A000001, (0x0A000001,), "lab"),
         defaults={"a": 3, "b": 3, "c": 3},
     )
+    reports = seen["reports"]
+    assert isinstance(reports, dict)
+    assert ["/installed/t", "/failed/t", "/installed/t"] == [
+        next(word for word in text.split() if word.startswith("http://")).removeprefix("http://10.0.0.1")
+        for text in (reports["installed"], reports["failed"], reports["busybox"])
+    ]
     assert {
         "host": {
             "name": "node1",
@@ -181,6 +169,7 @@ def test_what_templates_see() -> None:
             "image": "",
             "stage2": "",
         },
+        "reports": reports,
         "server": {"address": "10.0.0.1", "url": "http://10.0.0.1"},
     } == seen
     assert set(NAMES) == set(seen)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pxenet.boot import grub, ipxe, pxelinux
-from pxenet.boot.args import Origin, complete
+from pxenet.boot.args import HostName, Origin, complete
 from pxenet.boot.entries import BootText, InexpressibleError, KernelEntry, LocalEntry, Reader, bootif, clean_args, words
 from pxenet.model import Installer
 
@@ -276,11 +276,24 @@ def test_grub_accepts(text: BootText) -> None:
         ("inst.stage2=X", "kickstart", False, "inst.stage2=X inst.ks=A"),
         ("", "kickstart", True, "ks=A method=S"),
         ("inst.ks", "kickstart", False, "inst.ks inst.ks=A inst.repo=S"),
-        ("", "preseed", False, "auto=true priority=critical url=A"),
-        ("quiet --- console=ttyS0", "preseed", False, "quiet auto=true priority=critical url=A --- console=ttyS0"),
-        ("auto url=X", "preseed", False, "auto url=X priority=critical"),
+        ("", "preseed", False, "auto=true priority=critical interface=auto url=A"),
+        (
+            "quiet --- console=ttyS0",
+            "preseed",
+            False,
+            "quiet auto=true priority=critical interface=auto url=A --- console=ttyS0",
+        ),
+        ("auto url=X", "preseed", False, "auto url=X priority=critical interface=auto"),
+        (
+            "netcfg/choose_interface=eth1",
+            "preseed",
+            False,
+            "netcfg/choose_interface=eth1 auto=true priority=critical url=A",
+        ),
         ("a\n  b", "", False, "a b"),
-        ("", "autoinstall", False, ""),
+        ("", "agama", False, "inst.auto=A"),
+        ("", "autoyast", False, "autoyast=A"),
+        ("", "notes", False, ""),
     ],
 )
 def test_arguments_are_completed(args: str, kind: str, legacy: bool, expected: str) -> None:
@@ -288,6 +301,61 @@ def test_arguments_are_completed(args: str, kind: str, legacy: bool, expected: s
     origin = Origin(source_url="S")
     assert expected == complete(args, kind=kind, answer_url="A", origin=origin, legacy=legacy)
     assert expected == complete(expected, kind=kind, answer_url="A", origin=origin, legacy=legacy)
+
+
+U = "http://h/answer/t/p/user-data"
+
+
+@pytest.mark.parametrize(
+    ("args", "kind", "installer", "host", "expected"),
+    [
+        ("", "autoinstall", None, "", "autoinstall ds=nocloud;s=http://h/answer/t/p/"),
+        ("ds=nocloud;s=http://x/", "autoinstall", None, "", "ds=nocloud;s=http://x/ autoinstall"),
+        ("", "autoyast", Installer.LINUXRC, "", f"autoyast={U} install=S"),
+        ("", "autoyast", Installer.AGAMA, "", f"inst.auto={U} root=live: ip=dhcp rd.neednet=1"),
+        (
+            "",
+            "ignition",
+            None,
+            "",
+            f"ignition.config.url={U} ignition.firstboot ignition.platform.id=metal ip=dhcp rd.neednet=1",
+        ),
+        (
+            "coreos.inst.install_dev=/dev/sda ip=eth0:dhcp",
+            "ignition",
+            None,
+            "",
+            f"coreos.inst.install_dev=/dev/sda ip=eth0:dhcp coreos.inst.ignition_url={U} rd.neednet=1",
+        ),
+        ("", "preseed", None, "n1", f"auto=true priority=critical interface=auto hostname=n1 domain=lab url={U}"),
+        ("", "preseed", None, "n1.x.y", f"auto=true priority=critical interface=auto hostname=n1 domain=x.y url={U}"),
+        (
+            "hostname=a domain=",
+            "preseed",
+            None,
+            "n1",
+            f"hostname=a domain= auto=true priority=critical interface=auto url={U}",
+        ),
+    ],
+)
+def test_arguments_of_other_installers(
+    args: str, kind: str, installer: Installer | None, host: str, expected: str
+) -> None:
+    """Each installer is told in its own words, the names too that it asks for before it has read anything; nothing is doubled."""
+    origin = Origin(installer, "S")
+    made = complete(args, kind=kind, answer_url=U, origin=origin, host=HostName(host, "lab" if host else ""))
+    assert expected == made
+    assert expected == complete(
+        made, kind=kind, answer_url=U, origin=origin, host=HostName(host, "lab" if host else "")
+    )
+
+
+def test_a_seed_in_grub() -> None:
+    """The semicolon of cloud-init's argument is no end of a command, in any loader's text."""
+    word = "ds=nocloud;s=http://h/answer/t/p/"
+    assert f"'{word}'" in grub.render(entry(f"autoinstall {word} quiet"), READER)
+    assert f" {word} " in ipxe.render(entry(f"autoinstall {word} quiet"), READER)
+    assert f" {word} " in pxelinux.render(entry(f"autoinstall {word} quiet"), READER)
 
 
 H = "http://h:8080/profile/p"

@@ -374,3 +374,22 @@ def test_a_text_that_takes_a_while(world: World, path: str) -> None:
     assert isinstance(found, Later)
     assert found is slow.later
     assert text(world.rendered().find(path, asker(ONE), 0.0)) == text(rendered.find(path, asker(ONE), 0.0))
+
+
+def test_what_is_read_beside_it(world: World, tmp_path: Path) -> None:
+    """cloud-init's seed is served to whom its answer file is, and proves nothing by itself."""
+    (tmp_path / "user-data").write_text("#cloud-config\n")
+    world.profile = replace(world.profile, answer=str(tmp_path / "user-data"))
+    rendered = world.rendered()
+    found = rendered.find("answer/token-one/alma9/meta-data", asker(ONE), 0.0)
+    assert "instance-id: pxenet-one\nlocal-hostname: one\n" == text(found)
+    assert isinstance(found, Content)
+    assert (Role.CONFIG, True) == (found.role, found.private)
+    for path, host in (
+        ("answer/token-one/alma9/network-config", ONE),
+        ("answer/token-one/alma9/else", ONE),
+        ("answer/token-one/alma9/meta-data", TWO),
+    ):
+        absent = rendered.find(path, asker(host), 0.0)
+        assert isinstance(absent, Absent)
+        assert (Missing.DENIED if host is TWO else Missing.NOT_FOUND) == absent.missing

@@ -9,13 +9,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from pxenet.answer.kickstart.checks import body_lines
 from pxenet.answer.kickstart.data import Kickstart, Script
 from pxenet.answer.kickstart.dialects import Version, knows
 from pxenet.answer.kickstart.lines import InexpressibleError, flag, option, quoted, section
 from pxenet.answer.kickstart.machine import Machine
+from pxenet.answer.reports import report
 
 _LOGS = "/tmp/anaconda.log /tmp/program.log"
 _TAIL_BYTES = 4000
@@ -51,31 +51,6 @@ def scripts(data: Kickstart, machine: Machine, version: Version) -> Iterator[str
     yield from reports(machine, version)
 
 
-def report(url: str, body: str = "") -> list[str]:
-    """Lines of shell that report to ``url``; ``body``: a variable whose text is sent along."""
-    target = shlex.quote(url)
-    parts = urlsplit(url)
-    path = parts.path or "/"
-    send = f'--data-binary "${body}" ' if body else ""
-    post = f'--post-data="${body}" ' if body else ""
-    tries = [
-        f"curl -fsS --retry 5 -o /dev/null {send}{target}",
-        f"wget -q -O /dev/null {post}{target}",
-    ]
-    if parts.scheme == "http" and parts.hostname:
-        verb = "POST" if body else "GET"
-        length = f"Content-Length: ${{#{body}}}\\r\\n" if body else ""
-        request = f"{verb} {path} HTTP/1.0\\r\\nHost: {parts.netloc}\\r\\n{length}\\r\\n"
-        rest = f'"${body}"' if body else '""'
-        inner = (
-            f"exec 3<>/dev/tcp/{parts.hostname}/{parts.port or 80} && "
-            f'printf "{request}%s" {rest} >&3 && grep -q " 200 " <&3'
-        )
-        exported = f'{body}="${body}" ' if body else ""
-        tries.append(f"{exported}LC_ALL=C bash -c {shlex.quote(inner)}")
-    return [" ||\n    ".join(tries)]
-
-
 def reports(machine: Machine, version: Version) -> Iterator[str]:
     """The sections that report the end and, where the installer of the release runs such, a failure; line by line."""
     if machine.installed:
@@ -84,7 +59,7 @@ def reports(machine: Machine, version: Version) -> Iterator[str]:
             "%post",
             [
                 "# The end is reported to the boot server, so that this machine boots its own disk from now on.",
-                *report(machine.installed),
+                *_lines(report(machine.installed)),
             ],
         )
     if machine.failed and version not in _NO_ONERROR:
@@ -93,9 +68,13 @@ def reports(machine: Machine, version: Version) -> Iterator[str]:
             "%onerror",
             [
                 f"log=$(tail -c {_TAIL_BYTES} {_LOGS} 2>/dev/null)",
-                *report(machine.failed, "log"),
+                *_lines(report(machine.failed, "log")),
             ],
         )
+
+
+def _lines(tries: Sequence[str]) -> list[str]:
+    return " ||\n    ".join(tries).split("\n")
 
 
 def _opening(script: Script) -> str:
