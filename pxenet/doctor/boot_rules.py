@@ -13,10 +13,13 @@ from pxenet.wire.text import address_text
 
 _SILENT_4011 = "port 4011"
 
+_NAME_A_FILE = "name a boot file for this architecture ({arch})"
+_KNOWN_ONLY = "where only known machines are booted, ask as one of them by --mac"
+
 # What a firmware says when it stops → what would be right. The first that fits.
 REMEDIES = (
-    ("PXE-E53", "name a boot file for this architecture ({arch}): option 67 and the header's file, with the next server"),
-    ("Nothing to boot", "name a boot file for this architecture ({arch}), with the next server (siaddr)"),
+    ("PXE-E53", f"{_NAME_A_FILE}: option 67 and the header's file, with the next server; {_KNOWN_ONLY}"),
+    ("Nothing to boot", f"{_NAME_A_FILE}, with the next server (siaddr); {_KNOWN_ONLY}"),
     (
         "no offer of class HTTPClient",
         "to boot by HTTP: answer class HTTPClient with option 60 = HTTPClient and an URL in option 67; else nothing",

@@ -412,7 +412,8 @@ def test_words_evidence_and_remedy() -> None:
         "level": "error",
         "words": "uefi would not boot: PXE-E53: No boot filename received",
         "evidence": ["uefi hears 10.0.0.1: address 10.0.0.100, no file"],
-        "remedy": "name a boot file for this architecture (x64 UEFI): option 67 and the header's file, with the next server",
+        "remedy": "name a boot file for this architecture (x64 UEFI): option 67 and the header's file, with the next server; "
+        "where only known machines are booted, ask as one of them by --mac",
     }
 
 
@@ -523,7 +524,8 @@ def test_printed() -> None:
         "",
         "WARNING: uefi would not boot: PXE-E53: No boot filename received",
         "    seen: uefi hears 10.0.0.1: address 10.0.0.100, no file",
-        "    do:   name a boot file for this architecture (x64 UEFI): option 67 and the header's file, with the next server",
+        "    do:   name a boot file for this architecture (x64 UEFI): option 67 and the header's file, with the next server; "
+        "where only known machines are booted, ask as one of them by --mac",
         "",
         "Who answers",
         "  DHCP      10.0.0.1 at 02:00:00:00:00:01 answers uefi, bios: address 10.0.0.100, no file (to uefi)",

@@ -22,6 +22,7 @@ pytestmark = [needs.root(), needs.namespace(), needs.tool("ip", "dnsmasq", "nft"
 CLIENT = "10.78.0.2"
 PXELINUX = needs.file("/usr/lib/PXELINUX/pxelinux.0", "pxelinux")
 LDLINUX = needs.file("/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common")
+IPXE = needs.file("/usr/lib/ipxe/ipxe.efi", "ipxe")
 GRUB = needs.file("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed", "grub-efi-amd64-signed")
 RANGE = "--dhcp-range=10.78.0.100,10.78.0.199"
 BIOS = bytes.fromhex("ea0500c007") * 9000
@@ -194,6 +195,7 @@ def test_class_without_boot_server(ward: Ward) -> None:
 @PXELINUX
 @LDLINUX
 @GRUB
+@IPXE
 def test_pxenet(ward: Ward) -> None:
     """This project's own server, as it comes: nothing is wrong, by any firmware."""
     ward.wire.serve(
@@ -212,6 +214,25 @@ pool = "10.78.0.100-10.78.0.199"
     found = ward.doctor("--as", "bios-rom,bios,uefi,http,ipxe,u-boot", "--server", SERVER, status=0)
     assert ids(found) == ["note http.scheme"]
     assert None not in loads(found).values()
+
+
+@PXELINUX
+@LDLINUX
+@GRUB
+@IPXE
+def test_pxenet_as_proxy(ward: Ward, third: tuple[str, str]) -> None:
+    """Beside a DHCP server that names nothing, port 4011 included; and machines that it does not know are not booted by default."""
+    ward.dnsmasq(RANGE, namespace=third[0], interface=third[1])
+    config = '[server]\ninterface = "br0"\nstate = "state"\n[boot]\nunknown = "{}"\n'
+    ward.wire.serve(config.format("local"), ward.directory)
+    found = ward.doctor("--as", "bios-rom,uefi", status=0)
+    assert ids(found) == []
+    assert loads(found) == {"bios-rom": f"tftp://{SERVER}/bios/pxelinux.0", "uefi": f"tftp://{SERVER}/x64/ipxe.efi"}
+    ward.wire.stop(ward.wire.processes[-1])
+    ward.wire.serve(config.format("ignore"), ward.directory)
+    found = ward.doctor("--as", "uefi", status=1)
+    assert ids(found) == ["error boot.stops"]
+    assert "ask as one of them by --mac" in found["findings"][0]["remedy"]
 
 
 def test_another_machine(ward: Ward) -> None:
