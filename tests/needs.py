@@ -21,6 +21,7 @@ PACKAGES = {
     "atftp": "atftp",
     "atftpd": "atftpd",
     "cc": "gcc",
+    "chromium": "chromium",
     "curl": "curl",
     "createrepo_c": "createrepo-c",
     "dhclient": "isc-dhcp-client",

@@ -26,6 +26,7 @@ FLOORS = {
     "config": 4,
     "sim": 4,
     "rack": 5,
+    "look": 4,
     "doctor": 5,
     "replay": 6,
     "server": 6,

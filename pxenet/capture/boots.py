@@ -194,6 +194,8 @@ class Transfer:
     """ACKs that say nothing new."""
     repeated_requests: int = 0
     """The same request from the same port before anything was acknowledged."""
+    stalled_ns: int = 0
+    """Silence in front of what was sent again: time that losses, or somebody's impatience, cost."""
     gaps: tuple[Gap, ...] = ()
     client_waits: Waits = Waits()
     """From a block (the last of a window) to its ACK; from an OACK to what the client says to it."""
@@ -213,6 +215,11 @@ class Transfer:
     def lasted_ns(self) -> int:
         """From the request to its last packet."""
         return self.ended.at_ns - self.ref.at_ns if self.ended else 0
+
+    @property
+    def complete(self) -> bool:
+        """Its end was reached."""
+        return self.outcome is Outcome.COMPLETE
 
     @property
     def lost(self) -> int:
@@ -478,6 +485,8 @@ class Capture:
     damage: tuple[Damage, ...] = ()
     """In the order of the file; at most ``dissect.MAX_DAMAGE`` are named, all are counted."""
     counts: Counts = Counts()
+    ended_at_ns: int = 0
+    """Time of the last packet that was looked at; 0 when there is none."""
 
     @property
     def began_at(self) -> float:

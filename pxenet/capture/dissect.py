@@ -45,7 +45,7 @@ def read(path: Path, progress: Progress | None = None) -> Capture:
     with open_capture(path) as reader:
         work = Dissection(reader)
         found = sorted(work.boots(progress), key=lambda boot: boot.steps[0].ref.number)
-        return Capture(work.began_at_ns or 0, tuple(found), tuple(work.damage), work.counts())
+        return Capture(work.began_at_ns or 0, tuple(found), tuple(work.damage), work.counts(), work.ended_at_ns)
 
 
 def boots(reader: CaptureReader, progress: Progress | None = None) -> Iterator[Boot]:
@@ -57,7 +57,7 @@ def dissect(records: Iterable[Record]) -> Capture:
     """The boots in a row of packets."""
     work = Dissection(records)
     found = sorted(work.boots(), key=lambda boot: boot.steps[0].ref.number)
-    return Capture(work.began_at_ns or 0, tuple(found), tuple(work.damage), work.counts())
+    return Capture(work.began_at_ns or 0, tuple(found), tuple(work.damage), work.counts(), work.ended_at_ns)
 
 
 class Dissection:
@@ -66,6 +66,8 @@ class Dissection:
     def __init__(self, records: Iterable[Record], *, skimming: bool = True) -> None:
         self.began_at_ns: int | None = None
         """Time of the first packet."""
+        self.ended_at_ns = 0
+        """Time of the last one."""
         self.damage: list[Damage] = []
         self._records = records
         self._reader = records if isinstance(records, CaptureReader) else None
@@ -80,7 +82,7 @@ class Dissection:
         """Runs through the packets; boots come when they have ended."""
         skims = self._flows.skims if self._skimming else {}
         closed = self._machines.closed
-        number = recorded = 0
+        number = recorded = at_ns = 0
         for record in self._records:
             at_ns, _, link, buffer, start, end, wire = record
             number += 1
@@ -95,7 +97,7 @@ class Dissection:
                 yield from self._ended()
             if progress and self._reader and not number % _PROGRESS_PACKETS:
                 progress(self._reader.read_bytes, self._reader.total_bytes)
-        self._packets, self._bytes = number, recorded
+        self._packets, self._bytes, self.ended_at_ns = number, recorded, at_ns
         self._fragments.finish()
         self._machines.finish()
         yield from self._ended()

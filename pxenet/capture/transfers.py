@@ -53,6 +53,7 @@ class OpenTransfer:
         "request",
         "retransmissions",
         "server",
+        "stalled_ns",
         "tid",
         "windowsize",
     )  # fmt: skip
@@ -67,6 +68,7 @@ class OpenTransfer:
         self.tid = 0
         self.gaps: list[Gap] = []
         self.recorded_bytes = self.retransmissions = self.repeated_acks = self.repeated_requests = 0
+        self.stalled_ns = 0
         self.client, self.server = _Clock(), _Clock()
         self.windowsize = 1
         self._end_number, self._end_ns = ref.number, ref.at_ns
@@ -124,6 +126,7 @@ class OpenTransfer:
     def again(self, ref: PacketRef) -> None:
         """The request was sent once more."""
         self.repeated_requests += 1
+        self.stalled_ns += ref.at_ns - self._end_ns
         self._end_number, self._end_ns = ref.number, ref.at_ns
 
     def other(self, ref: PacketRef, said: tftp.Packet, from_client: bool) -> None:
@@ -143,6 +146,7 @@ class OpenTransfer:
         """A block of ``size`` bytes on the wire; ``payload`` when it was recorded whole and is wanted."""
         ahead = (block - self._next) & 0xFFFF
         if 0x10000 - ahead <= self._near:
+            self.stalled_ns += at_ns - self._end_ns
             self._end_number, self._end_ns = number, at_ns
             self._repeated(self._next + ahead - 0x10000, size, payload)
             return
@@ -165,10 +169,12 @@ class OpenTransfer:
             self._jump((block - newest) & 0xFFFF)
             self._sent_ns = 0
             newest, behind = self._next - 1, 0
-        self._end_number, self._end_ns = number, at_ns
         acked = newest - behind
         if acked <= self._acked:
             self.repeated_acks += 1
+            self.stalled_ns += at_ns - self._end_ns
+        self._end_number, self._end_ns = number, at_ns
+        if acked <= self._acked:
             return
         if self._sent_ns:
             (self.client if self.reading else self.server).took(at_ns - self._sent_ns)
@@ -248,7 +254,7 @@ class OpenTransfer:
         return Transfer(
             self.ref, self.packet, self.request, self.answer, self.answer_ref, self.abort, self.failure, self._outcome(),
             self.tid, self._blksize, self.windowsize, blocks, self.recorded_bytes, size, self.retransmissions,
-            self.repeated_acks, self.repeated_requests, tuple(self.gaps), self.client.waits(), self.server.waits(),
+            self.repeated_acks, self.repeated_requests, self.stalled_ns, tuple(self.gaps), self.client.waits(), self.server.waits(),
             PacketRef(self._end_number, self._end_ns, self.ref.interface), content,
         )  # fmt: skip
 

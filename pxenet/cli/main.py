@@ -15,6 +15,7 @@ from pxenet.cli.explain import explain
 from pxenet.cli.hosts import hosts
 from pxenet.cli.kickstart import app as kickstart
 from pxenet.cli.leases import leases
+from pxenet.cli.look import look
 from pxenet.cli.reinstall import reinstall
 from pxenet.cli.reload import reload
 from pxenet.cli.render import render
@@ -39,6 +40,7 @@ for command in (
     explain,
     replay,
     capture,
+    look,
     doctor,
     status,
     hosts,

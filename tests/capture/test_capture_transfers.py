@@ -69,6 +69,7 @@ def test_a_lost_ack() -> None:
     talk = Talk().rrq().block(1).wait(1).block(1).ack(1).ack(1).block(2, 3).ack(2)
     found = talk.transfer()
     assert (found.outcome, found.retransmissions, found.repeated_acks, gaps(found)) == (Outcome.COMPLETE, 1, 1, [])
+    assert found.stalled_ns == 10**9 + 2 * MS
     assert found.size == 515
 
 
