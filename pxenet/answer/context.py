@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pxenet.answer.kickstart.data import laid_over
 from pxenet.answer.kinds import file_name
 from pxenet.answer.reports import busybox, one_line
+from pxenet.answer.templates import BUILT_IN
 from pxenet.model import Host, Profile
 from pxenet.wire.text import address_text, mac_text
 
@@ -95,12 +96,19 @@ def names(
         "vars": {**(defaults or {}), **profile.vars, **host.vars},
         "kickstart": laid_over(profile.kickstart, host.kickstart),
         "urls": told,
-        "reports": {
-            "installed": one_line(told["installed"]),
-            "failed": one_line(told["failed"], "/tmp/*.log /var/log/installer/*.log"),
-            "busybox": busybox(told["installed"]),
-        },
+        "reports": _reports(profile, told),
         "server": {"address": address_text(server_address) if server_address else "", "url": server_url},
+    }
+
+
+def _reports(profile: Profile, told: Mapping[str, str]) -> dict[str, str]:
+    """Lines of shell, for templates of answer files: nothing else has a use for them."""
+    if profile.answer is None or profile.answer in BUILT_IN:
+        return {}
+    return {
+        "installed": one_line(told["installed"]),
+        "failed": one_line(told["failed"], "/tmp/*.log /var/log/installer/*.log"),
+        "busybox": busybox(told["installed"]),
     }
 
 

@@ -92,6 +92,8 @@ def has_argument(args: str, key: str) -> bool:
 
 def words(args: str) -> list[str]:
     """Kernel arguments split as the kernel splits them: at blanks outside double quotes."""
+    if '"' not in args:
+        return [word for word in args.replace("\t", " ").split(" ") if word]
     found: list[str] = []
     current = ""
     quoted = False
@@ -117,6 +119,8 @@ def clean_args(args: str) -> str:
 
 
 def _one_line(args: str) -> str:
+    if args.isprintable():  # neither line breaks nor control characters
+        return args
     quoted = False
     out = ""
     for letter in args:

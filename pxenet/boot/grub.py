@@ -116,7 +116,7 @@ def _argument(word: str) -> str:
 
 
 def _no_control(word: str) -> None:
-    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in word):
+    if not word.isprintable() and any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in word):
         raise InexpressibleError(f"a control character stands in {word!r}; remove it")
 
 

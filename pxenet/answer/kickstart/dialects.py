@@ -153,6 +153,12 @@ DIALECTS: Mapping[str, Mapping[Version, Fate]] = MappingProxyType(
 )
 """Command, section, or command and option → what each version does with it. What is not listed is accepted by all."""
 
+_NOT_OK: Mapping[Version, Mapping[str, Fate]] = {
+    version: {what: row[version] for what, row in DIALECTS.items() if row[version] is not Fate.OK}
+    for version in Version
+}
+_WITH_OPTIONS = frozenset(what.partition(" ")[0] for what in DIALECTS if " " in what)
+
 DEFAULT_VERSION = Version.RHEL9
 """For profiles whose name tells no release."""
 
@@ -171,13 +177,15 @@ def version_of(text: object) -> Version | None:
 def fates(command: str, options: Sequence[str], version: Version) -> Iterator[tuple[str, Fate]]:
     """(what, its fate) of a command and its options, where the version does not simply accept it."""
     command = {"partition": "part"}.get(command, command)
-    spellings = [command]
+    known = _NOT_OK[version]
+    if command in known:
+        yield command, known[command]
+    if command not in _WITH_OPTIONS:
+        return
     for option in options:
-        spellings += dict.fromkeys((f"{command} {option}", f"{command} {option.partition('=')[0]}"))
-    for spelling in spellings:
-        fate = DIALECTS.get(spelling, {}).get(version, Fate.OK)
-        if fate is not Fate.OK:
-            yield spelling, fate
+        for spelling in dict.fromkeys((f"{command} {option}", f"{command} {option.partition('=')[0]}")):
+            if spelling in known:
+                yield spelling, known[spelling]
 
 
 def knows(what: str, version: Version) -> bool:
