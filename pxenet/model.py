@@ -96,6 +96,7 @@ class Installer(enum.Enum):
     SUBIQUITY = "subiquity (casper)"
     LINUXRC = "linuxrc (YaST)"
     AGAMA = "agama"
+    COREOS = "Ignition (CoreOS)"
     ARCH = "archiso"
     ALPINE = "alpine"
     PROXMOX = "proxmox"

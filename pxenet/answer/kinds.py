@@ -38,6 +38,7 @@ _BY_INSTALLER: Mapping[Installer, str] = MappingProxyType(
         Installer.SUBIQUITY: AUTOINSTALL,
         Installer.LINUXRC: AUTOYAST,
         Installer.AGAMA: AGAMA,
+        Installer.COREOS: IGNITION,
     }
 )
 

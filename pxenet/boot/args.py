@@ -65,7 +65,7 @@ def complete(
         ]
         if not any(has_argument(line, key) for key in keys)
     ]
-    return " ".join(filter(None, [*_before_dashes(line, missing)]))
+    return " ".join(filter(None, [*_before_dashes(line, list(dict.fromkeys(missing)))]))
 
 
 def _before_dashes(line: str, missing: list[str]) -> list[str]:
@@ -138,6 +138,17 @@ def _agama(origin: Origin) -> list[_Wanted]:
     return found
 
 
+def _coreos(origin: Origin) -> list[_Wanted]:
+    """The live system's root (coreos-installer's documentation)."""
+    if not origin.stage2_url:
+        return []
+    return [
+        (("coreos.live.rootfs_url=",), f"coreos.live.rootfs_url={origin.stage2_url}"),
+        (("ip=",), "ip=dhcp"),
+        (("rd.neednet", "rd.neednet="), "rd.neednet=1"),
+    ]
+
+
 def _archiso(origin: Origin) -> list[_Wanted]:
     """mkinitcpio-archiso: the URL ends with a slash, and what is below it is called as on the medium."""
     return [
@@ -161,6 +172,7 @@ _SOURCES: Mapping[Installer, Callable[[Origin], list[_Wanted]]] = MappingProxyTy
         Installer.DEBIAN: _debian,
         Installer.LINUXRC: _linuxrc,
         Installer.AGAMA: _agama,
+        Installer.COREOS: _coreos,
         Installer.ARCH: _archiso,
         Installer.ALPINE: _alpine,
     }

@@ -30,6 +30,7 @@ _EXAMPLES = {
     Installer.SUBIQUITY: "user-data",
     Installer.LINUXRC: "autoyast.xml",
     Installer.AGAMA: "agama.json",
+    Installer.COREOS: "worker.ign",
 }
 
 OUTSIDE = "boot-files"

@@ -35,6 +35,7 @@ def profile(answer: str | None, installer: Installer | None = None, *, verbatim:
         ("/etc/pxenet/leap", Installer.LINUXRC, "leap", "autoyast"),
         ("/etc/pxenet/leap.json", Installer.AGAMA, "leap.json", "agama"),
         ("/etc/pxenet/leap.xml", Installer.AGAMA, "leap.xml", "autoyast"),
+        ("/etc/pxenet/worker.json", Installer.COREOS, "worker.json", "ignition"),
         ("/etc/pxenet/notes.txt", None, "notes.txt", ""),
         ("/etc/pxenet/notes.txt", Installer.ARCH, "notes.txt", ""),
     ],

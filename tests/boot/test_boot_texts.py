@@ -350,6 +350,14 @@ def test_arguments_of_other_installers(
     )
 
 
+def test_what_two_reasons_want() -> None:
+    """An argument that the answer file needs and the source too is said once."""
+    origin = Origin(Installer.COREOS, stage2_url="R", source_url="S")
+    made = complete("coreos.inst.install_dev=/dev/sda", kind="ignition", answer_url=U, origin=origin)
+    wanted = f"coreos.inst.ignition_url={U} ip=dhcp rd.neednet=1 coreos.live.rootfs_url=R"
+    assert f"coreos.inst.install_dev=/dev/sda {wanted}" == made
+
+
 def test_a_seed_in_grub() -> None:
     """The semicolon of cloud-init's argument is no end of a command, in any loader's text."""
     word = "ds=nocloud;s=http://h/answer/t/p/"
@@ -366,6 +374,7 @@ SOURCES = {
     Installer.SUBIQUITY: f"ip=dhcp url={H}/u.iso cloud-config-url=/dev/null",
     Installer.LINUXRC: f"install={H}",
     Installer.AGAMA: f"root=live:{H}/s.img ip=dhcp rd.neednet=1 inst.install_url={H}/install",
+    Installer.COREOS: f"coreos.live.rootfs_url={H}/s.img ip=dhcp rd.neednet=1",
     Installer.ARCH: f"archisobasedir=arch archiso_http_srv={H}/ ip=dhcp",
     Installer.ALPINE: f"ip=dhcp modules=loop,squashfs modloop={H}/s.img alpine_repo={H}/apks",
     Installer.PROXMOX: "",

@@ -1,4 +1,4 @@
-"""Media that are known by a few files: Arch, Alpine, Proxmox VE, ESXi, XenServer, FreeBSD, Mageia."""
+"""Media that are known by a few files: CoreOS, Arch, Alpine, Proxmox VE, ESXi, XenServer, FreeBSD, Mageia."""
 
 from __future__ import annotations
 
@@ -12,11 +12,31 @@ _ARCHES = ("x86_64", "aarch64", "x86")
 
 def probe(view: View) -> Found | None:
     """Any of them."""
-    for each in (_proxmox, _arch, _alpine, _esxi, _xenserver, _freebsd, _mageia):
+    for each in (_coreos, _proxmox, _arch, _alpine, _esxi, _xenserver, _freebsd, _mageia):
         found = each(view)
         if found is not None:
             return found
     return None
+
+
+def _coreos(view: View) -> Found | None:
+    """The live system, whose root is a third image beside kernel and initrd (CoreOS' documentation on PXE, coreos-assembler)."""
+    root = "images/pxeboot/rootfs.img"
+    marks = [name for name in ("coreos/igninfo.json", "coreos/kargs.json") if view.exists(name)]
+    if not marks or not view.exists(root):
+        return None
+    volume = re.fullmatch(r"(fedora-coreos|rhcos|scos)-(\d[\w.]*)", view.volume_id)
+    names = {"fedora-coreos": "Fedora CoreOS", "rhcos": "RHEL CoreOS", "scos": "CentOS Stream CoreOS"}
+    return Found(
+        names[volume[1]] if volume else "CoreOS",
+        volume[2] if volume else "",
+        "",
+        Installer.COREOS,
+        kernel="images/pxeboot/vmlinuz" if view.exists("images/pxeboot/vmlinuz") else None,
+        initrd="images/pxeboot/initrd.img" if view.exists("images/pxeboot/initrd.img") else None,
+        stage2=root,
+        why=(f"{marks[0]} and {root} are there",),
+    )
 
 
 def _proxmox(view: View) -> Found | None:

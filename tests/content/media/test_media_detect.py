@@ -138,6 +138,7 @@ def test_a_tree_copied_in_part(tmp_path: Path) -> None:
         (("boot/aarch64/linux", "boot/aarch64/initrd"), "SUSE", Installer.LINUXRC, 0),
         (("arch/boot/x86_64/vmlinuz-linux", "arch/boot/x86_64/initramfs-linux.img"), "Arch Linux", Installer.ARCH, 0),
         (("boot/vmlinuz-lts", "boot/initramfs-lts", "boot/modloop-lts"), "Alpine Linux", Installer.ALPINE, 0),
+        ((*PXEBOOT, "images/pxeboot/rootfs.img", "coreos/kargs.json"), "CoreOS", Installer.COREOS, 0),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
