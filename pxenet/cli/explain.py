@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from pxenet.answer.confined import Confined
+from pxenet.answer.engines import Engine
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_failure, print_json
 from pxenet.config import ConfigError, Settings, load
 from pxenet.replay.explain import (
@@ -82,7 +85,8 @@ def explain(
     try:
         settings = load(config)
         known, note = _known(settings, state)
-        found = list(_explained(settings, what, arch, via, boot, known))
+        with Confined(again_s=math.inf) as engine:
+            found = list(_explained(settings, what, arch, via, boot, known, engine))
     except ConfigError as error:
         raise typer.Exit(bad_config(error, as_json=as_json)) from error
     except (ReplayError, _WishError) as error:
@@ -109,7 +113,13 @@ def _known(settings: Settings, state: Path | None) -> tuple[Store | None, str]:
 
 
 def _explained(
-    settings: Settings, what: str | None, arch: str | None, via: str | None, boot: int | None, known: Store | None
+    settings: Settings,
+    what: str | None,
+    arch: str | None,
+    via: str | None,
+    boot: int | None,
+    known: Store | None,
+    engine: Engine,
 ) -> Iterator[Explanation]:
     now = time.time()
     if arch is not None and arch not in FIRMWARE:
@@ -122,7 +132,7 @@ def _explained(
     anybody = _ANY_RASPBERRY if arch is not None and arch.startswith("raspberry") else _ANYBODY
     mac = anybody if what is None else host.mac if host is not None else _mac(what)
     if mac is not None:
-        yield explain_machine(settings, mac, arch=arch, relay=relay, store=known, now=now)
+        yield explain_machine(settings, mac, arch=arch, relay=relay, store=known, now=now, engine=engine)
         return
     assert what is not None
     if host is not None:
@@ -136,7 +146,7 @@ def _explained(
     packet = _packet(what)
     if packet is not None:
         try:
-            yield explain_packet(settings, packet, store=known, now=now)
+            yield explain_packet(settings, packet, store=known, now=now, engine=engine)
         except WireError as error:
             raise _WishError(
                 f"these {len(packet)} bytes are no DHCP message (UDP payload, from op on): {error}"
@@ -147,7 +157,7 @@ def _explained(
         raise _WishError(
             f'"{what}" is no hardware address, no host (known: {names}), no packet in hex digits and no file'
         )
-    yield from explain_recorded(settings, boots_of(Path(what), boot), store=known, now=now)
+    yield from explain_recorded(settings, boots_of(Path(what), boot), store=known, now=now, engine=engine)
 
 
 def _mac(word: str) -> bytes | None:

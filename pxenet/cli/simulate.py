@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import sys
@@ -17,6 +18,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from pxenet.answer.confined import Confined
+from pxenet.answer.engines import Engine
 from pxenet.cli.fleet_table import FleetTable, summary
 from pxenet.cli.output import BAD_CONFIG, FAILED, OK, bad_config, print_json
 from pxenet.config import ConfigError, load
@@ -153,10 +156,16 @@ def _real(where: Target, plan: Plan, for_s: float, as_json: bool) -> int:
 
 def _virtual(config: Path, plan: Plan, faults: Faults, for_s: float, as_json: bool) -> int:
     """Against a configuration, in virtual time; the exit status. Raises ConfigError or PlanError."""
+    with Confined(again_s=math.inf) as engine:
+        return _simulated(config, plan, faults, for_s, as_json, engine)
+
+
+def _simulated(config: Path, plan: Plan, faults: Faults, for_s: float, as_json: bool, engine: Engine) -> int:
     settings = load(config)
     known = tuple(host.mac for host in settings.hosts if host.mac is not None)
     # Who asks for no number wants to know of the machines that are configured, if any are.
-    run = simulation(settings, replace(plan, known=known, machines=plan.machines or len(known)), faults=faults)
+    plan = replace(plan, known=known, machines=plan.machines or len(known))
+    run = simulation(settings, plan, faults=faults, engine=engine)
     link, fleet = run.link, run.fleet
     table = FleetTable(fleet, link.now)
     console = Console(stderr=True)

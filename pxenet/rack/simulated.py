@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pxenet.answer.engines import HERE, Engine
 from pxenet.config import DhcpMode, Settings
 from pxenet.engine.dhcp.subnet import Subnet
 from pxenet.events import Event
@@ -55,6 +56,7 @@ def simulation(
     tell: Callable[[Event], None] = lambda event: None,
     again: Again = leave_it,
     store: Store | None = None,
+    engine: Engine = HERE,
 ) -> Simulation:
     """A fleet before this configuration. Raises PlanError when the configuration gives no addresses."""
     subnets = [subnet for subnet in settings.dhcp.subnets if subnet.mode is DhcpMode.SERVER]
@@ -82,6 +84,7 @@ def simulation(
         tell=tell,
         clock=link.clock,
         tid_ports=_TID_PORTS,
+        engine=engine,
     )
     link.serve(
         rack, address, store.commit, ports=Ports(settings.dhcp.port, settings.dhcp.proxy_port, settings.tftp.port)

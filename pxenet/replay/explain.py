@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
+from pxenet.answer.engines import HERE, Engine
 from pxenet.config import Settings
 from pxenet.engine.dhcp.client import boot_client
 from pxenet.model import Host, SeenHost
@@ -87,6 +88,7 @@ def explain_machine(
     relay: int = 0,
     store: Store | None = None,
     now: float = BEGAN_AT,
+    engine: Engine = HERE,
 ) -> Explanation:
     """A machine that is only named boots from power-on. ``arch``: a key of :data:`FIRMWARE`; None: as it was last seen, else x64.
 
@@ -105,18 +107,28 @@ def explain_machine(
     recorded = Recorded("", 1, mac, 0.0, () if said is None else (said,), ())
     uuid = parse_uuid(host.uuid) if host is not None and host.uuid is not None else None
     role = Character(recorded, mac, uuid, FIRMWARE[arch], Manners(), said, evidence)
-    return _explained(settings, [Part(recorded, host, role)], store, now)[0]
+    return _explained(settings, [Part(recorded, host, role)], store, now, engine)[0]
 
 
 def explain_recorded(
-    settings: Settings, recorded: Sequence[Recorded], *, store: Store | None = None, now: float = BEGAN_AT
+    settings: Settings,
+    recorded: Sequence[Recorded],
+    *,
+    store: Store | None = None,
+    now: float = BEGAN_AT,
+    engine: Engine = HERE,
 ) -> list[Explanation]:
     """Captured boots, each as it spoke."""
-    return _explained(settings, parts_of(recorded), store, now)
+    return _explained(settings, parts_of(recorded), store, now, engine)
 
 
 def explain_packet(
-    settings: Settings, payload: bytes, *, store: Store | None = None, now: float = BEGAN_AT
+    settings: Settings,
+    payload: bytes,
+    *,
+    store: Store | None = None,
+    now: float = BEGAN_AT,
+    engine: Engine = HERE,
 ) -> Explanation:
     """One DHCP request, as it would arrive now by broadcast (through its relay, if it has one). Raises WireError for what is none."""
     message = parse(payload)
@@ -125,7 +137,9 @@ def explain_packet(
     placed = wires(settings, [recorded])
     notebook = Notebook(placed.settings)
     knows = MemoryStore(bytes(32)) if store is None else store
-    rack = Rack(placed.settings, knows, interfaces=placed.interfaces, tell=lambda event: None, clock=lambda: now)
+    rack = Rack(
+        placed.settings, knows, interfaces=placed.interfaces, tell=lambda event: None, clock=lambda: now, engine=engine
+    )
     notebook.attend(rack, lambda: now)
     rack.record(notebook)
     interface = placed.interfaces[0]
@@ -162,9 +176,11 @@ def _relayed(mac: bytes, relay: int) -> DhcpSaid:
     return DhcpSaid(0.0, message, b"", relay, 67, 0, 67)
 
 
-def _explained(settings: Settings, parts: list[Part], store: Store | None, now: float) -> list[Explanation]:
+def _explained(
+    settings: Settings, parts: list[Part], store: Store | None, now: float, engine: Engine
+) -> list[Explanation]:
     notebook = Notebook(settings)
-    whole = play(settings, parts, store=store, witness=notebook, began_at=now)
+    whole = play(settings, parts, store=store, witness=notebook, began_at=now, engine=engine)
     of_part = partial(_steps, cases=notebook.cases, parts=parts)
     found = []
     for part in parts:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from pxenet.answer.engines import HERE, Engine
 from pxenet.boot.images import HEAD_BYTES, unfit
 from pxenet.config import DhcpMode, Settings
 from pxenet.events import Event
@@ -124,6 +125,7 @@ def play(
     store: Store | None = None,
     witness: Witness | None = None,
     began_at: float = BEGAN_AT,
+    engine: Engine = HERE,
 ) -> Play:
     """Play these boots. ``store``: what the server knows already; None: nothing. ``began_at``: its clock at the beginning."""
     placed = wires(settings, [part.recorded for part in parts])
@@ -153,6 +155,7 @@ def play(
         tell=tell,
         clock=link.clock,
         tid_ports=_TID_PORTS,
+        engine=engine,
     )
     if witness is not None:
         witness.attend(rack, link.clock)

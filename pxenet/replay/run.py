@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from pxenet.answer.confined import Confined
+from pxenet.answer.engines import HERE, Engine
 from pxenet.capture.reading import CaptureError
 from pxenet.config import Settings, load
 from pxenet.model import Host
@@ -35,8 +38,9 @@ def replay(
     one = partial(replay_one, config=config, mapped=dict(mapped or {}), boot=boot)
     if jobs <= 1 or len(captures) < 2:
         settings = load(config)
-        for path in captures:
-            yield from replay_settings(path, settings, mapped or {}, boot)
+        with Confined(again_s=math.inf) as engine:
+            for path in captures:
+                yield from replay_settings(path, settings, mapped or {}, boot, engine)
         return
     load(config)  # what is wrong with it is said once, here
     context = multiprocessing.get_context("forkserver")
@@ -47,16 +51,21 @@ def replay(
 
 def replay_one(path: Path, *, config: Path, mapped: Mapping[bytes, str], boot: int | None) -> list[BootResult]:
     """One capture, by a process of its own."""
-    return replay_settings(path, load(config), mapped, boot)
+    with Confined(again_s=math.inf) as engine:
+        return replay_settings(path, load(config), mapped, boot, engine)
 
 
 def replay_settings(
-    path: Path, settings: Settings, mapped: Mapping[bytes, str], boot: int | None = None
+    path: Path,
+    settings: Settings,
+    mapped: Mapping[bytes, str],
+    boot: int | None = None,
+    engine: Engine = HERE,
 ) -> list[BootResult]:
     """One capture before settings that were read already. Raises ReplayError."""
     recorded = boots_of(path, boot)
     hosts = {mac: host_of(settings, name) for mac, name in mapped.items()}
-    return results(play(settings, parts_of(recorded, hosts)))
+    return results(play(settings, parts_of(recorded, hosts), engine=engine))
 
 
 def boots_of(path: Path, boot: int | None = None) -> list[Recorded]:

@@ -221,3 +221,24 @@ def test_capture_without_a_server(tmp_path: Path) -> None:
     wrong = run("capture", tmp_path / "x.pcap", "--state", tmp_path, "--rotate", "much")
     assert 2 == wrong.exit_code
     assert "write a size like 500k, 100M or 2G" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("check",), ("render", "web01"), ("explain", "web01"), ("simulate", "--config")],
+    ids=lambda words: words[0],
+)
+def test_a_template_that_does_not_end(arguments: tuple[str, ...], rack_toml: Path) -> None:
+    """Every command that renders comes to its end; those that judge templates name file and line."""
+    loop = "{% for a in range(10000) %}" * 3 + "{% if a == 'x' %}x{% endif %}" + "{% endfor %}" * 3
+    (rack_toml.parent / "my.ks").write_text(f"# mine\n{loop}\n")
+    result = (
+        run(arguments[0], *arguments[1:], rack_toml)
+        if "--config" in arguments
+        else run(arguments[0], rack_toml, *arguments[1:])
+    )
+    told = f"{rack_toml.parent}/my.ks:2: takes too long: does it come to an end?"
+    expected = {"check": (2, "stderr"), "render": (2, "stderr"), "explain": (0, "stdout"), "simulate": (1, "stdout")}
+    status, stream = expected[arguments[0]]
+    words = "1 failed" if arguments[0] == "simulate" else told
+    assert (status, True) == (result.exit_code, words in getattr(result, stream)), result.output
