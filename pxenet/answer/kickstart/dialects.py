@@ -6,6 +6,7 @@ Run against pykickstart's handlers RHEL6 to RHEL10 and F40 (facts: answer files)
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -165,7 +166,12 @@ DEFAULT_VERSION = Version.RHEL9
 
 def version_of(text: object) -> Version | None:
     """The dialect of a variable like ``rhel9``, ``9``, ``alma9``, ``rocky-8.10``, ``fedora``, ``f40``; None when it names none."""
-    word = str(text).strip().lower()
+    return _version_of(str(text))
+
+
+@functools.lru_cache(maxsize=1024)
+def _version_of(text: str) -> Version | None:
+    word = text.strip().lower()
     if re.match(r"f(edora)?[ -]?\d*$", word):
         return Version.FEDORA
     found = re.search(r"(?:^|[^0-9.])(\d{1,2})(?:\.\d+)*$", word)
