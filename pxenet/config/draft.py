@@ -23,6 +23,7 @@ from pxenet.config.schema import (
     LISTS,
     SECTIONS,
     BootKeys,
+    DefaultsKeys,
     DhcpKeys,
     HostKeys,
     HttpKeys,
@@ -57,6 +58,7 @@ class Draft:
     tftp: TftpKeys = field(default_factory=TftpKeys)
     http: HttpKeys = field(default_factory=HttpKeys)
     boot: BootKeys = field(default_factory=BootKeys)
+    defaults: DefaultsKeys = field(default_factory=DefaultsKeys)
     subnets: list[Entry[SubnetKeys]] = field(default_factory=list)
     profiles: list[Entry[ProfileKeys]] = field(default_factory=list)
     hosts: list[Entry[HostKeys]] = field(default_factory=list)
@@ -96,6 +98,7 @@ def parse(text: str, file: str) -> Draft:
     draft.tftp = _table(draft, ("tftp",), data, TftpKeys)
     draft.http = _table(draft, ("http",), data, HttpKeys)
     draft.boot = _table(draft, ("boot",), data, BootKeys)
+    draft.defaults = _with_kickstart(draft, ("defaults",), _table(draft, ("defaults",), data, DefaultsKeys))
     draft.subnets = list(_entries(draft, ("dhcp", "subnet"), subnets, SubnetKeys))
     profiles = data.get("profile", [])
     draft.profiles = list(_entries(draft, ("profile",), profiles, ProfileKeys))

@@ -56,6 +56,10 @@ class Source:
         """A problem with the value at ``key``."""
         return Problem(self.file, line_of(self.text, key), self.key_text(key), wrong, right)
 
+    def writes(self, key: Key) -> bool:
+        """The key stands in the text by itself, not inside of an inline table."""
+        return any(written[: len(key)] == key for _, written in _written_keys(self.text))
+
     def key_text(self, key: Key) -> str:
         """``("host", 0, "mac")`` as ``host[1] (web01).mac``."""
         labels = dict(self.labels)

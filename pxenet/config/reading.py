@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from pxenet.answer.kickstart.data import laid_over
 from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config import rules
 from pxenet.config.certificate import PairError, server_context
 from pxenet.config.draft import Draft, Entry, parse
 from pxenet.config.paths import FORBIDDEN, absolute, default_state, unreadable
 from pxenet.config.problems import ConfigError, Key
-from pxenet.config.profiles import ProfileReader
-from pxenet.config.schema import HostKeys, SubnetKeys
+from pxenet.config.profiles import BUILT_IN_ANSWERS, ProfileReader
+from pxenet.config.schema import DefaultsKeys, HostKeys, ProfileKeys, SubnetKeys
 from pxenet.config.settings import (
     Boot,
     Dhcp,
@@ -147,10 +148,18 @@ def _profiles(draft: Draft, base: Path) -> tuple[tuple[Profile, ...], dict[str, 
     cache = state / "cache" if draft.server.cache_gib else None
     for entry in draft.profiles:
         report, note = (partial(_tell, tell, entry.key) for tell in (draft.report, draft.note))
-        profile, tree = ProfileReader(entry.keys, base, report, note, cache).read()
+        profile, tree = ProfileReader(_with_defaults(entry.keys, draft.defaults), base, report, note, cache).read()
         profiles.append(profile)
         trees[profile.name] = tree
     return tuple(profiles), trees
+
+
+def _with_defaults(keys: ProfileKeys, defaults: DefaultsKeys) -> ProfileKeys:
+    """The profile over the defaults. Data are for those that are made of data: another has an answer file of another kind."""
+    changed: dict[str, object] = {"vars": {**defaults.vars, **keys.vars}}
+    if keys.kickstart or keys.answer in BUILT_IN_ANSWERS:
+        changed["kickstart"] = laid_over(defaults.kickstart, keys.kickstart)
+    return keys.model_copy(update=changed)
 
 
 def _tell(tell: Callable[[Key, str, str], None], key: Key, name: str, wrong: str, right: str) -> None:

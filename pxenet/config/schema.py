@@ -232,6 +232,21 @@ class BootKeys(Section):
     loader: LoaderKeys = Field(default=LoaderKeys(), description="Boot loader for each kind of firmware.")
 
 
+class DefaultsKeys(Section):
+    """What holds for every profile that says nothing else."""
+
+    vars: Variables = Field(
+        default_factory=dict,
+        description="Variables for templates, under those of the profiles.",
+        examples=[{"ntp": "10.0.0.1"}],
+    )
+    kickstart: Variables = Field(
+        default_factory=dict,
+        description="Keys of [profile.kickstart], under those of the profiles that have some.",
+        examples=[{"timezone": "Europe/Berlin"}],
+    )
+
+
 class ProfileKeys(Section):
     """Something to install or boot. Repeat it for each."""
 
@@ -317,6 +332,7 @@ SECTIONS: dict[str, type[Section]] = {
     "tftp": TftpKeys,
     "http": HttpKeys,
     "boot": BootKeys,
+    "defaults": DefaultsKeys,
     "profile": ProfileKeys,
     **{name: model for name, model, _ in tables_in("profile.kickstart", KickstartKeys)},
     "host": HostKeys,

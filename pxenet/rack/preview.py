@@ -6,7 +6,7 @@ Asks the rack's own policy, tree and templates, so that what is shown is what wo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pxenet.answer import kickstart, kinds
@@ -15,6 +15,7 @@ from pxenet.answer.templates import Fault, TemplateProblem
 from pxenet.boot import policy
 from pxenet.boot.entries import BootText, InexpressibleError, Reader
 from pxenet.config import DhcpMode, Problem, Settings
+from pxenet.config.problems import Key
 from pxenet.content.rendered import DIALECTS
 from pxenet.model import Asker, BootClient, BootFile, ClientKind, Content, Host, Loader, Profile, platform_of
 from pxenet.rack.offering import FIRMWARE
@@ -201,10 +202,24 @@ def _problem(settings: Settings, profile: str, fault: Fault, names: list[str]) -
     if fault.file.startswith("kickstart."):
         parts = [int(part[:-1]) - 1 if part.endswith("]") else part for part in re.split(r"[.\[]", fault.file)]
         line = f"line {fault.line}: " if fault.line else ""
-        return settings.source.problem(("profile", index, *parts), line + wrong)
+        return settings.source.problem(_written(settings, index, names, parts), line + wrong)
     if fault.file.startswith("vars."):
-        return settings.source.problem(("profile", index, *fault.file.split(".")), wrong)
+        return settings.source.problem(_written(settings, index, names, fault.file.split(".")), wrong)
     return Problem(fault.file, fault.line or None, "", wrong, "")
+
+
+def _written(settings: Settings, profile: int, hosts: list[str], parts: Sequence[str | int]) -> Key:
+    """Where a key of data or a variable was written: below the host, the profile, or the defaults."""
+    table, name = str(parts[0]), parts[1]
+    for number, host in enumerate(settings.hosts):
+        if host.name in hosts:
+            if name in (host.kickstart if table == "kickstart" else host.vars):
+                return ("host", number, *parts)
+            break
+    writes = settings.source.writes
+    if writes(("defaults", table, name)) and not writes(("profile", profile, table, name)):
+        return ("defaults", *parts)
+    return ("profile", profile, *parts)
 
 
 def _listed(names: list[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pxenet.config import ConfigError, from_text
+from pxenet.model import Asker
 from pxenet.net.datagram import Interface
 from pxenet.rack.desk import Desk
 from pxenet.rack.preview import problems
@@ -77,3 +78,47 @@ def test_what_a_release_cannot_be_told(text: str, line: int, words: str, base: P
     desk = Desk(settings, [Interface(1, "eth0", b"", ((0x0A000001, 24),))])
     (found,) = problems(desk.rack, settings, desk.hosts(), desk.address)
     assert (line, True, True) == (found.line, words in str(found), "(for web01)" in str(found)), str(found)
+
+
+def test_inheritance(base: Path) -> None:
+    """Defaults, profile, host: tables of the data key by key, variables by name; a profile without data gets none."""
+    text = (
+        '[defaults]\nvars = { a = 1, b = 1, c = 1 }\nkickstart = { timezone = "UTC", disk = { use = ["sda"], wipe = "linux" } }\n'
+        + PROFILE
+        + 'disk = { use = ["sdb"] }\n[[profile]]\nname = "other"\nkernel = "vmlinuz"\nvars = { b = 2, c = 2 }\n'
+        + HOST.replace("alma9", "other")
+        + "vars = { c = 3 }\n"
+    )
+    settings = from_text(text, base)
+    made, other = settings.profiles
+    assert {
+        "timezone": "UTC",
+        "disk": {"use": ["sdb"], "wipe": "linux"},
+        "root_password": "$6$salt$hash",
+    } == dict(made.kickstart)
+    assert (None, {}) == (other.answer, dict(other.kickstart))
+    with Desk(settings, []) as desk:
+        seen = desk.rack.names(settings.hosts[0], other, Asker(0))
+    assert {"a": 1, "b": 2, "c": 3} == seen["vars"]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('[defaults.kickstart]\nntp = ["x"]\n' + PROFILE + 'version = "rhel6"\n' + HOST, "defaults.kickstart.ntp"),
+        (PROFILE + 'version = "rhel6"\nntp = ["x"]\n' + HOST, "profile[1] (alma9).kickstart.ntp"),
+        (PROFILE + 'version = "rhel6"\n' + HOST + 'kickstart = { ntp = ["x"] }\n', "host[1] (web01).kickstart.ntp"),
+    ],
+)
+def test_a_fault_is_told_where_it_was_written(text: str, where: str, base: Path) -> None:
+    """Below the defaults, the profile or the host."""
+    settings = from_text(text, base)
+    with Desk(settings, []) as desk:
+        (found,) = problems(desk.rack, settings, settings.hosts, desk.address)
+    assert (where, True) == (found.key, "cannot be told to rhel6" in found.wrong)
+
+
+def test_a_wrong_default(base: Path) -> None:
+    """It is checked as a profile's is."""
+    with pytest.raises(ConfigError, match=r"defaults\.kickstart\.disk\.wype: no such key; did you mean wipe\?"):
+        from_text('[defaults]\nkickstart.disk = { wype = "all" }\n' + PROFILE, base)
