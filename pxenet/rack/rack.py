@@ -56,7 +56,7 @@ from pxenet.wire.text import address_text
 _FIRMWARE = frozenset({ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE})
 """Kinds of client whose DISCOVER means that a machine was switched on, or has given up what it was doing."""
 
-_PROOF = {
+PROOF = {
     Role.LOADER: Evidence.LOADING,
     Role.KERNEL: Evidence.BOOTED,
     Role.ANSWER: Evidence.ANSWERED,
@@ -431,7 +431,7 @@ class Rack:
         return changes
 
     def _proved(self, content: Content, address: int) -> list[Change]:
-        evidence = _PROOF.get(content.role)
+        evidence = PROOF.get(content.role)
         if evidence is None:
             return []
         key = self.access.identify(address, content.name, self.clock()).key

@@ -20,6 +20,7 @@ from pxenet.engine.surface import Output, Upload, Want
 from pxenet.events import Event
 from pxenet.model import Absent, Change, Content, Later, Missing, Role, Verdict
 from pxenet.net.datagram import peer_address
+from pxenet.rack.rack import PROOF
 from pxenet.server.lending import Answer, Borrower, LackingError
 from pxenet.server.post import Post
 
@@ -143,6 +144,8 @@ class Way:
         self._read(content, peer_address(peer), whole=whole)
 
     def _read(self, content: Content, address: int, *, whole: bool) -> None:
+        if content.role not in PROOF:
+            return
         if content.role is Role.SOURCE:
             # Installers read their repository in thousands of pieces, and each says the same.
             said = address, content.profile
