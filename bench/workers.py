@@ -83,9 +83,9 @@ ROWS = tuple(
         ),
     )
     for name, size, protocol, options in (
-        ("TFTP lock-step, 100 clients of 1 MiB", MIB, "tftp", {"clients": 100, "blksize": 1428, "waves": 4}),
+        ("TFTP in lock-step, 100 clients", MIB, "tftp", {"clients": 100, "blksize": 1428, "waves": 4}),
         (
-            "TFTP windowsize 16, 100 clients of 1 MiB",
+            "TFTP in windows of 16, 100 clients",
             MIB,
             "tftp",
             {"clients": 100, "blksize": 1428, "windowsize": 16, "waves": 8},
