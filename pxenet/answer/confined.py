@@ -34,7 +34,7 @@ _START = "import sys; sys.path[:] = {path!r}; from pxenet.answer.child import ma
 
 
 class _GoneError(Exception):
-    """The child is not there any more."""
+    """The child is not there any more; or, with a reason, could not be started."""
 
 
 class Confined:
@@ -85,8 +85,10 @@ class Confined:
         for fresh in (self._child is None, True):
             try:
                 return self._outcome(job, self._asked(packed))
-            except _GoneError:
+            except _GoneError as error:
                 self._drop()
+                if error.args:
+                    raise TemplateProblem(job.called, 0, f"no process can be started to render it: {error}") from None
                 if fresh:
                     break
         raise ExceededError(job.called, 0, "stopped the process that renders it: does it need much memory?")
@@ -146,13 +148,16 @@ class Confined:
             if self._closed:
                 raise _GoneError
             if self._child is None:
-                self._child = subprocess.Popen(
-                    [sys.executable, "-c", _START.format(path=sys.path, **self._limits)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for the parent, which ends it
-                )
+                try:
+                    self._child = subprocess.Popen(
+                        [sys.executable, "-c", _START.format(path=sys.path, **self._limits)],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL,
+                        start_new_session=True,  # Ctrl-C is for the parent, which ends it
+                    )
+                except OSError as error:
+                    raise _GoneError(error.strerror or str(error)) from None
             return self._child
 
 

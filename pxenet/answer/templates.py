@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+import stat
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -175,7 +176,14 @@ class _Directory(jinja2.BaseLoader):
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        # What was a file when the configuration was read may be a pipe now, and nobody waits for that.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise TemplateProblem(str(path), 0, "is not a file")
+            data = file.read(MAX_OUTPUT_BYTES + 1)
+        if len(data) > MAX_OUTPUT_BYTES:
+            raise TemplateProblem(str(path), 0, f"has more than {MAX_OUTPUT_BYTES} bytes, which are the limit")
+        return data.decode()
     except UnicodeDecodeError as error:
         raise TemplateProblem(str(path), 0, f"is not UTF-8 text (byte {error.start})") from None
     except FileNotFoundError:
@@ -331,7 +339,7 @@ def _within_limits(text: str, origin: str) -> str:
     except UnicodeEncodeError as error:
         raise TemplateProblem(origin, 0, f"renders to {text[error.start]!r}, which no file can contain") from None
     if size > MAX_OUTPUT_BYTES:
-        raise TemplateProblem(origin, 0, f"has {size} bytes; {MAX_OUTPUT_BYTES} are the limit")
+        raise TemplateProblem(origin, 0, f"has more than {MAX_OUTPUT_BYTES} bytes, which are the limit")
     return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -128,6 +129,7 @@ class _New:
             return self._wrong(str(error), "see pxenet kickstart new --help")
         if sys.stdin.isatty():
             try:
+                self._machine = self._asked_of(self._machine)
                 data = Wizard(_Tty(), self._fault).run(data, {_NAMES[name].key for name in self._flags})
             except (EOFError, KeyboardInterrupt):
                 print("\nnothing was written", file=sys.stderr)
@@ -136,6 +138,13 @@ class _New:
         if fault is not None:
             return self._wrong(f"{_flag_of(fault)}: {fault.message}", "")
         return self._write(data)
+
+    def _asked_of(self, machine: Machine) -> Machine:
+        """What a kickstart of its own needs, and a configuration has elsewhere. Raises EOFError."""
+        if self._ks is None:
+            return machine
+        name = machine.name or _Tty().ask("Name of the machine []: ").strip()
+        return replace(machine, name=name, source=machine.source or _Tty().ask("URL of the install tree []: ").strip())
 
     def _wrong(self, wrong: str, right: str) -> int:
         print_failure(wrong, right, as_json=self._json)

@@ -119,6 +119,16 @@ def test_a_child_that_was_killed() -> None:
     assert (None, False) == (engine.child, Path(f"/proc/{child}").exists())
 
 
+def test_no_child_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as what it is, and tried again for the next text."""
+    with Confined() as engine:
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.executable", "/nowhere/python")
+            with pytest.raises(TemplateProblem, match=r"profile\.a\.args: no process can be started .*: No such file"):
+                engine.render(text_job("{{ host.name }}"))
+        assert "node1" == engine.render(text_job("{{ host.name }}"))
+
+
 def test_a_thousand_hosts_have_it() -> None:
     """A template that exceeded its limits is not tried for each host."""
     with Confined(cpu_s=0.2, again_s=1000.0) as engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,12 +85,21 @@ def test_files_that_cannot_be_templates(tmp_path: Path) -> None:
     """Missing, not text, a directory."""
     (tmp_path / "latin.j2").write_bytes(b"caf\xe9")
     (tmp_path / "dir.j2").mkdir()
+    os.mkfifo(tmp_path / "pipe.j2")
+    (tmp_path / "large.j2").write_bytes(b"{#" + b"\xc3\xbc" * (MAX_OUTPUT_BYTES // 2) + b"#}")
+    large = f"has more than {MAX_OUTPUT_BYTES} bytes, which are the limit"
     told = []
-    for name in ("gone", "latin", "dir"):
+    for name in ("gone", "latin", "dir", "pipe", "large"):
         with pytest.raises(TemplateProblem) as caught:
             render_file(str(tmp_path / f"{name}.j2"), SEEN)
         told.append(caught.value.message)
-    assert ["does not exist", "is not UTF-8 text (byte 3)", "cannot be read: Is a directory"] == told
+    assert [
+        "does not exist",
+        "is not UTF-8 text (byte 3)",
+        "cannot be read: Is a directory",
+        "is not a file",
+        large,
+    ] == told
 
 
 def test_an_include_through_a_linked_directory(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def screen(tmp_path: Path) -> Iterator[Screen]:
 
 
 TALK: Sequence[tuple[str, str]] = (
+    ("URL of the install tree []:", "http://10.0.0.1/alma8"),  # the name is not asked for: a flag says it
     ("Release (rhel6/rhel7/rhel8/rhel9/rhel10/fedora) [rhel9]:", "rhel 9"),
     ("Release (rhel6/rhel7/rhel8/rhel9/rhel10/fedora) [rhel9]:", "?"),
     ("Release (rhel6/rhel7/rhel8/rhel9/rhel10/fedora) [rhel9]:", "rhel8"),
@@ -195,7 +196,10 @@ def test_a_conversation_in_a_terminal(screen: Screen, tmp_path: Path) -> None:
         "post": "echo ${#x[@]} {{ y }}\n",
     } == data
     text = (tmp_path / "made.cfg").read_text()
-    assert ([], True) == (check(text, Version.RHEL8), "--hostname=node1" in text)
+    assert ([], True) == (
+        check(text, Version.RHEL8),
+        "--hostname=node1" in text and "url --url=http://10.0.0.1/alma8\n" in text,
+    )
     assert 0o600 == (tmp_path / "made.toml").stat().st_mode & 0o777
     validator = Path(sys.executable).with_name("ksvalidator")
     assert 0 == subprocess.run([validator, "-v", "RHEL8", tmp_path / "made.cfg"], timeout=60, check=False).returncode
@@ -204,6 +208,7 @@ def test_a_conversation_in_a_terminal(screen: Screen, tmp_path: Path) -> None:
 @needs.tool("tmux")
 def test_giving_up(screen: Screen, tmp_path: Path) -> None:
     """Ctrl-C writes nothing."""
+    screen.say("URL of the install tree []:")
     screen.wait("Release (rhel6/rhel7/rhel8/rhel9/rhel10/fedora) [rhel9]:")
     screen.tmux("send-keys", "C-c")
     assert "nothing was written" in screen.wait("exit 1")
