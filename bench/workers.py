@@ -83,12 +83,12 @@ ROWS = tuple(
         ),
     )
     for name, size, protocol, options in (
-        ("TFTP in lock-step, 100 clients", MIB, "tftp", {"clients": 100, "blksize": 1428, "waves": 4}),
+        ("TFTP in lock-step, 200 clients", MIB, "tftp", {"clients": 200, "blksize": 1428, "waves": 4}),
         (
-            "TFTP in windows of 16, 100 clients",
+            "TFTP in windows of 16, 200 clients",
             MIB,
             "tftp",
-            {"clients": 100, "blksize": 1428, "windowsize": 16, "waves": 8},
+            {"clients": 200, "blksize": 1428, "windowsize": 16, "waves": 8},
         ),
         (
             "HTTP keep-alive, 2 KB, 120 connections",

@@ -31,6 +31,9 @@ _RECEIVE_BYTES = 256 << 10
 _WAITING = 50_000
 """Letters that wait for a reader who does not read; those that may be lost are, beyond it."""
 
+_LATER_S = 0.02
+"""What need not come at once is gathered for so long: each packet wakes a process."""
+
 _MSG_CMSG_CLOEXEC = 0x40000000  # sys/socket.h; the socket module has no name for it
 _INTS = array.array("i").itemsize
 
@@ -52,6 +55,8 @@ class Post:
         self._socket = end
         self._waiting: deque[tuple[bytes, Sequence[Readable]]] = deque()
         self._busy = False
+        self._urgent = False
+        self._hurry = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
         self._sent = trio.lowlevel.ParkingLot()
         self._buffer = bytearray(_RECEIVE_BYTES)
@@ -65,18 +70,25 @@ class Post:
     def write(self, *letter: object, files: Sequence[Readable] = ()) -> None:
         """Send a letter soon; ``files`` stay open until then."""
         self._waiting.append((_packed(letter), files))
+        self._urgent = True
+        self._hurry.unpark_all()
         self._idle.unpark_all()
 
     def mention(self, *letter: object) -> None:
-        """Send a letter that may be lost when very many wait."""
-        if len(self._waiting) < _WAITING:
-            self.write(*letter)
-        else:
+        """Send a letter that may come a little later, and be lost when very many wait; never after one that is written later."""
+        if len(self._waiting) >= _WAITING:
             self.lost += 1
+            return
+        self._waiting.append((_packed(letter), ()))
+        self._idle.unpark_all()
 
     async def run(self) -> None:
         """Send what is written, until cancelled or the other side is gone."""
         while True:
+            if self._waiting and not self._urgent:
+                with trio.move_on_after(_LATER_S):
+                    await self._hurry.park()
+            self._urgent = False
             while self._waiting:
                 self._busy = True
                 await self._send(*self._packet())
