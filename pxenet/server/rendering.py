@@ -6,6 +6,7 @@ for it once. Knows trio and who waits; limits are ``answer.confined``'s.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -17,6 +18,9 @@ from pxenet.model import Absent, Later, Missing
 
 _MOST_WAITING = 4096
 """Texts that wait at once; more is an attack, for each machine waits for one or two."""
+
+_AT_ONCE = 32
+"""Texts for one visit to the thread."""
 
 _AGAIN_S = 10.0
 """A template that exceeded its limits is tried again after so long; an installer asks several times."""
@@ -75,19 +79,38 @@ class Rendering:
 
     async def _work(self, lane: _Lane) -> None:
         with Confined(cpu_s=self._cpu_s, again_s=_AGAIN_S) as child:
-            async for key, job in lane.wanted:
-                outcome = await trio.to_thread.run_sync(_outcome, child, job, abandon_on_cancel=True)
-                if isinstance(outcome, ExceededError):
-                    self._heavy.add(job.called)
-                self._outcomes[key] = outcome
-                try:
-                    self._waiting.pop(key).resolve(None)
-                finally:
-                    del self._outcomes[key]
+            async for first in lane.wanted:
+                jobs = [first, *_waiting(lane)]  # a visit to a thread costs more than a text
+                outcomes = await trio.to_thread.run_sync(
+                    _outcomes, child, [job for _, job in jobs], abandon_on_cancel=True
+                )
+                for (key, job), outcome in zip(jobs, outcomes, strict=True):
+                    self._settle(key, job, outcome)
+
+    def _settle(self, key: bytes, job: Job, outcome: str | TemplateProblem) -> None:
+        if isinstance(outcome, ExceededError):
+            self._heavy.add(job.called)
+        self._outcomes[key] = outcome
+        try:
+            self._waiting.pop(key).resolve(None)
+        finally:
+            del self._outcomes[key]
 
 
-def _outcome(child: Confined, job: Job) -> str | TemplateProblem:
-    try:
-        return child.render(job)
-    except TemplateProblem as problem:
-        return problem
+def _waiting(lane: _Lane) -> Iterator[tuple[bytes, Job]]:
+    """What else waits by now, so much that nobody waits long for it to come back."""
+    for _ in range(_AT_ONCE - 1):
+        try:
+            yield lane.wanted.receive_nowait()
+        except trio.WouldBlock:
+            return
+
+
+def _outcomes(child: Confined, jobs: Sequence[Job]) -> list[str | TemplateProblem]:
+    found: list[str | TemplateProblem] = []
+    for job in jobs:
+        try:
+            found.append(child.render(job))
+        except TemplateProblem as problem:
+            found.append(problem)
+    return found
