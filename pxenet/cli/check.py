@@ -77,10 +77,11 @@ def _checked(config: Path, desk: Desk, as_json: bool) -> int:
                 "notes": [problem_record(note) for note in notes],
                 "firmware": [_offering_record(offering) for offering in offered],
                 "hosts": [_host_record(desk, host) for host in settings.hosts],
+                "workers": settings.server.workers,
             }
         )
         return BAD_CONFIG if wrong else OK
-    for line in (*_networks(settings), *_firmware(offered), *_hosts(desk)):
+    for line in (*_networks(settings), *_workers(settings), *_firmware(offered), *_hosts(desk)):
         print(line)
     for note in notes:
         print(f"note: {note}")
@@ -97,6 +98,11 @@ def _networks(settings: Settings) -> Iterator[str]:
         yield line + (f", pool {pools}" if pools and subnet.mode is DhcpMode.SERVER else "")
     if not settings.dhcp.subnets:
         yield f"every network of the interfaces {MODES[settings.dhcp.mode]}"
+
+
+def _workers(settings: Settings) -> Iterator[str]:
+    if settings.server.workers > 1:
+        yield f"{settings.server.workers} workers serve files by TFTP and HTTP"
 
 
 def _firmware(offered: list[Offering]) -> Iterator[str]:

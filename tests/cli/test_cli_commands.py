@@ -117,6 +117,15 @@ def test_check_as_json(rack_toml: Path) -> None:
     assert [("web01", "install"), ("db01", "local")] == [(host["name"], host["action"]) for host in document["hosts"]]
 
 
+def test_check_tells_of_workers(rack_toml: Path) -> None:
+    """How many processes serve files; one is nothing to tell people of."""
+    assert 1 == json.loads(run("check", rack_toml, "--json").stdout)["workers"]
+    assert "workers serve" not in run("check", rack_toml).stdout
+    rack_toml.write_text(CONFIG.replace("[server]\n", "[server]\nworkers = 3\n"))
+    assert "3 workers serve files by TFTP and HTTP" in run("check", rack_toml).stdout.splitlines()
+    assert 3 == json.loads(run("check", rack_toml, "--json").stdout)["workers"]
+
+
 def test_check_tells_problems(rack_toml: Path) -> None:
     """File, line and key on stderr, exit status 2."""
     rack_toml.write_text(CONFIG.replace("10.0.0.0/24", "10.0.0.7/24"))

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import needs
+import pytest
 from programlab import Reader, free_ports, loopback_config, program
 
 KERNEL = os.urandom(100_000)
@@ -48,12 +49,13 @@ def get(url: str, **headers: str) -> tuple[int, bytes, str]:
 
 
 @needs.tool("xorriso")
-def test_an_image_in_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2], ids=["one process", "workers"])
+def test_an_image_in_place(tmp_path: Path, workers: int) -> None:
     """Both protocols give its files; one that takes its place is served at once, by other tags; its index outlives the server."""
     ports = free_ports()
     image = mastered(tmp_path, "x.iso", tree(b"package 1"))
     config = tmp_path / "rack.toml"
-    config.write_text(loopback_config(ports) + '[[profile]]\nname = "p"\nsource = "x.iso"\n')
+    config.write_text(loopback_config(ports, f"workers = {workers}") + '[[profile]]\nname = "p"\nsource = "x.iso"\n')
     base = f"http://127.0.0.1:{ports['http']}/profile/p"
     with program(tmp_path, "--config", str(config)):
         with closing(Reader("127.0.0.1", ports["tftp"], "profile/p/images/pxeboot/vmlinuz")) as reader:

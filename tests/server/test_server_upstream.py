@@ -108,11 +108,11 @@ def mirror() -> Iterator[Mirror]:
 
 
 class Place:
-    def __init__(self, directory: Path, mirror: Mirror) -> None:
+    def __init__(self, directory: Path, mirror: Mirror, workers: int) -> None:
         self.ports = free_ports()
         self.config = directory / "rack.toml"
         profile = f'[[profile]]\nname = "p"\nsource = "{mirror.url}/"\n'
-        self.config.write_text(loopback_config(self.ports) + profile)
+        self.config.write_text(loopback_config(self.ports, f"workers = {workers}") + profile)
 
     def get(self, name: str, **headers: str) -> tuple[int, bytes]:
         url = f"http://127.0.0.1:{self.ports['http']}/profile/p/{name}"
@@ -124,9 +124,9 @@ class Place:
             return error.code, b""
 
 
-@pytest.fixture
-def place(tmp_path: Path, mirror: Mirror) -> Place:
-    return Place(tmp_path, mirror)
+@pytest.fixture(params=[1, 2], ids=["one process", "workers"])
+def place(tmp_path: Path, mirror: Mirror, request: pytest.FixtureRequest) -> Place:
+    return Place(tmp_path, mirror, request.param)
 
 
 def test_many_machines_are_one_fetch(tmp_path: Path, mirror: Mirror, place: Place) -> None:

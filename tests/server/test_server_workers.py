@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from programlab import (
     PATIENCE_S,
@@ -225,3 +227,85 @@ def test_downloads_are_asked_for_again(rack: Rack) -> None:
         got += rack.get("large", f"Range: bytes={len(got)}-\r\n")
         assert got == LARGE
         assert 0 == server.stopped()
+
+
+@needs.tool("openssl")
+def test_https(tmp_path: Path) -> None:
+    """Every worker has the certificate that was read before privileges were dropped, and so has the next one."""
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    command += ["-subj", "/CN=pxenet", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key", "-out", "cert"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    port = free_ports()["http"]
+    rack = Rack(tmp_path)
+    text = rack.config.read_text()
+    rack.config.write_text(text.replace("[http]\n", f'[http]\ntls_port = {port}\ntls_cert = "cert"\ntls_key = "key"\n'))
+    context = ssl.create_default_context(cafile=str(tmp_path / "cert"))
+
+    def secretly() -> bytes:
+        with (
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as sock,
+        ):
+            sock.sendall(b"GET /blob HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            return b"".join(iter(lambda: sock.recv(1 << 16), b"")).partition(b"\r\n\r\n")[2]
+
+    with program(rack.directory, "--config", "rack.toml") as server:
+        for _ in range(2):
+            assert {BLOB} == {secretly() for _ in range(CLIENTS)}
+            for worker in workers_of(server):
+                os.kill(worker, signal.SIGKILL)
+        assert BLOB == secretly()
+        assert 0 == server.stopped()
+    assert "Traceback" not in server.said()
+
+
+def test_a_port_for_everything(tmp_path: Path) -> None:
+    """With tftp.single_port a worker answers from the shared port itself, and the one after it goes on there."""
+    rack = Rack(tmp_path)
+    rack.config.write_text(rack.config.read_text().replace("[tftp]\n", "[tftp]\nsingle_port = true\n"))
+    with program(rack.directory, "--config", "rack.toml") as server, ExitStack() as opened:
+        readers = [
+            opened.enter_context(closing(Reader("127.0.0.1", rack.ports["tftp"], "blob"))) for _ in range(CLIENTS)
+        ]
+        for reader in readers:
+            reader.take()
+        for worker in workers_of(server):
+            os.kill(worker, signal.SIGKILL)
+        assert {BLOB} == {reader.rest() for reader in readers}
+        assert 0 == server.stopped()
+
+
+def test_a_worker_that_the_system_refuses(rack: Rack) -> None:
+    """No process to be had now: it is told, and tried again later."""
+    script = (
+        "import os\nfrom pxenet.server import spawner\nfork, count = os.fork, [0]\n"
+        "def refuse():\n    count[0] += 1\n    if count[0] == 4:\n        raise OSError(11, 'too many processes')\n    return fork()\n"
+        "spawner.os.fork = refuse"
+    )
+    with program(rack.directory, "--config", "rack.toml", script=script) as server:
+        os.kill(workers_of(server)[0], signal.SIGKILL)
+        wait_until(lambda: "too many processes; another one takes its place" in server.said(), "nobody said it")
+        wait_until(lambda: len(workers_of(server)) == 2, "nobody tried again")
+        assert {BLOB} == {rack.get() for _ in range(CLIENTS)}
+        assert 0 == server.stopped()
+
+
+def test_the_maker_of_workers_is_gone(rack: Rack) -> None:
+    """Without it none can be replaced: the server stops, loudly, and whoever supervises it starts another."""
+    with program(rack.directory, "--config", "rack.toml") as server:
+        everybody = workers_of(server)
+        os.kill(children(server.process.pid)[0], signal.SIGKILL)
+        assert 1 == server.ended()
+        wait_until(lambda: not any(Path(f"/proc/{each}/fd/0").exists() for each in everybody), "workers live on")
+    assert "the process that makes workers is gone" in server.said()
