@@ -17,6 +17,7 @@ from pxenet.engine.dhcp.client import boot_client
 from pxenet.model import Host, SeenHost
 from pxenet.net.datagram import Datagram, pack_peer
 from pxenet.rack import Rack
+from pxenet.rack.discreet import hidden
 from pxenet.replay.cast import Role as Character
 from pxenet.replay.notebook import Case, Decision, Notebook, Search, Serving
 from pxenet.replay.play import Part, parts_of, play
@@ -187,7 +188,7 @@ def _explained(
         stop = stop_of(part, whole)
         machine = part.machine
         end = (
-            f"it {stop.words}"
+            f"it {hidden(stop.words)}"
             if stop is not None
             else f"it comes to a good end: {machine.stage.value if machine else ''}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -251,3 +252,4 @@ def test_a_template_that_does_not_end(arguments: tuple[str, ...], rack_toml: Pat
     status, stream = expected[arguments[0]]
     words = "1 failed" if arguments[0] == "simulate" else told
     assert (status, True) == (result.exit_code, words in getattr(result, stream)), result.output
+    assert arguments[0] != "explain" or not re.search(r"[0-9a-f]{32}", result.output)  # no token
