@@ -67,7 +67,7 @@ def reporting(kind: str, text: str, installed: str, failed: str) -> str:
 def _preseed(text: str, installed: str, failed: str) -> str:
     """``preseed/late_command``, after what it does already. There is no hook for failures."""
     lines = text.split("\n")
-    at = next((n for n, line in enumerate(lines) if _LATE.match(line)), None)
+    at = next((n for n in reversed(range(len(lines))) if _LATE.match(lines[n])), None)  # the last one counts
     if at is None:
         line_end = "" if not text or text.endswith("\n") else "\n"
         return f"{text}{line_end}d-i preseed/late_command string {busybox(installed)}\n"
@@ -79,7 +79,7 @@ def _preseed(text: str, installed: str, failed: str) -> str:
     return "\n".join(lines)
 
 
-_LATE = re.compile(r"\s*\S+\s+preseed/late_command\s+string\b")
+_LATE = re.compile(r"\s*(?!#)\S+\s+preseed/late_command\s+string\b")
 
 
 def _autoinstall(text: str, installed: str, failed: str) -> str:

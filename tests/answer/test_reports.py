@@ -14,6 +14,8 @@ from typing import Any
 
 import needs
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from pxenet.answer.reports import busybox, one_line, reporting
 
@@ -27,6 +29,7 @@ PRESEEDS = {
     "none": PRESEED,
     "no end": PRESEED.rstrip(),
     "one": PRESEED + LATE,
+    "commented": PRESEED + "#d-i preseed/late_command string a\n# d-i preseed/late_command string b\n",
     "empty one": PRESEED + "d-i preseed/late_command string\n",
 }
 
@@ -34,7 +37,7 @@ PRESEEDS = {
 def preseeded(text: str) -> str:
     """The value of the late command."""
     joined = text.replace("\\\n", " ")
-    (value,) = re.findall(r"^d-i preseed/late_command string ?(.*)$", joined, re.MULTILINE)
+    *_, value = re.findall(r"^d-i preseed/late_command string ?(.*)$", joined, re.MULTILINE)
     return str(value)
 
 
@@ -55,6 +58,14 @@ def test_preseed(name: str, tmp_path: Path) -> None:
         assert value.startswith('in-target touch /a;    echo "b # c" > /target/b && {')
         assert made.endswith("d-i x/y boolean true\n")
     assert made.startswith(PRESEED)
+    assert 1 == made.count("for i in 1 2 3 4 5")
+
+
+def test_the_last_late_command_counts() -> None:
+    """As for debconf, which keeps the last value of a question."""
+    text = "d-i preseed/late_command string a\nd-i preseed/late_command string b\n"
+    made = reporting("preseed", text, INSTALLED, FAILED)
+    assert f"d-i preseed/late_command string a\nd-i preseed/late_command string b && {busybox(INSTALLED)}\n" == made
 
 
 @needs.tool("debconf-set-selections")
@@ -103,11 +114,30 @@ SEEDS = {
 
 def loaded(text: str) -> Any:
     """As Debian's YAML reads it."""
-    script = "import sys, json, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))"
-    done = subprocess.run(
-        ["/usr/bin/python3", "-c", script], input=text, text=True, capture_output=True, timeout=60, check=True
+    return all_loaded([text])[0]
+
+
+def all_loaded(texts: list[str]) -> list[Any]:
+    """Many by one process."""
+    script = (
+        "import sys, json, yaml\n"
+        "def load(text):\n"
+        "    try:\n"
+        "        return yaml.safe_load(text)\n"
+        "    except yaml.YAMLError as error:\n"
+        "        return str(error)\n"
+        "print(json.dumps([load(text) for text in json.load(sys.stdin)], default=str))"
     )
-    return json.loads(done.stdout)
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", script],
+        input=json.dumps(texts),
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    found: list[Any] = json.loads(done.stdout)
+    return found
 
 
 @needs.file(YAML, "python3-yaml")
@@ -126,6 +156,55 @@ def test_autoinstall(name: str) -> None:
     assert FAILED in commands[1][-1]
     assert 0 == subprocess.run(["sh", "-n", "-c", commands[1][-1]], timeout=60, check=False).returncode
     assert made.startswith("#cloud-config\n")
+
+
+_VALUES = st.one_of(
+    st.sampled_from(["1", "vim", "[a, b]", "{a: b}", "[]", '"x: #y"', "'late-commands:'", "", "a # b", "&x [1]"]),
+    st.sampled_from(["|", ">-"]).map(lambda mark: f"{mark}\n@  late-commands:\n@    - a\n\n@  # b"),
+    st.lists(
+        st.sampled_from(["a", "[b, c]", '"d"', "{e: f}", "|\n@  - g\n@  # h", "- i\n@  - j"]), min_size=1, max_size=3
+    ).flatmap(
+        lambda items: st.sampled_from(["\n", "\n  # why\n", "  # how\n"]).flatmap(
+            lambda between: st.sampled_from(["", "  "]).map(
+                lambda deeper: between + "\n".join(f"@{deeper}- {item.replace('@', '@' + deeper)}" for item in items)
+            )
+        )
+    ),
+)
+_KEYS = st.sampled_from(
+    ["version", "packages", "late-commands", "error-commands", "early-commands", "storage", "late-commandsx"]
+)
+
+
+@st.composite
+def seeds(draw: st.DrawFn) -> str:
+    """Autoinstall tables as people may write them, at any depth, with other tables around."""
+    indent = " " * draw(st.integers(1, 4))
+    lines = []
+    for key, value in draw(st.dictionaries(_KEYS, _VALUES, min_size=1, max_size=5)).items():
+        lines.append(f"{indent}{key}: {value}".replace("@", indent))
+        lines += draw(st.sampled_from([[], [""], ["# between"], [f"{indent}# between"]]))
+    before = draw(st.sampled_from(["#cloud-config\n", "#cloud-config\nusers: [a]\n# b\n"]))
+    after = draw(st.sampled_from(["\n", "\n\n", "\nusers2:\n  - late-commands: x\n", "\n# end\n"]))
+    return before + "autoinstall:\n" + "\n".join(lines) + after
+
+
+@needs.file(YAML, "python3-yaml")
+@settings(max_examples=25, deadline=None, phases=[Phase.generate])  # a process each: the text alone says what is wrong
+@given(texts=st.lists(seeds(), min_size=40, max_size=40))
+def test_autoinstall_of_any_shape(texts: list[str]) -> None:
+    """Whatever the YAML looks like: it stays as it is, or it gains these commands and nothing else."""
+    made = [reporting("autoinstall", text, INSTALLED, FAILED) for text in texts]
+    for text, result, before, after in zip(texts, made, all_loaded(texts), all_loaded(made), strict=True):
+        if isinstance(before, str):  # no YAML to begin with
+            continue
+        assert isinstance(after, dict), (text, after)
+        if text != result:
+            for key in ("late-commands", "error-commands"):
+                assert after["autoinstall"][key][:-1] == before["autoinstall"].get(key, []), text
+                after["autoinstall"][key] = before["autoinstall"].get(key)
+                before["autoinstall"].setdefault(key, None)
+        assert before == after, text
 
 
 @pytest.mark.parametrize(
