@@ -84,7 +84,7 @@ class Draft:
 def parse(text: str, file: str) -> Draft:
     """The draft of a TOML text. Raises :class:`ConfigError` only for text that is no TOML at all."""
     data = _toml(text, file)
-    draft = Draft(Source(file, text, tuple(_labels(data))))
+    draft = Draft(Source(file, text, dict(_labels(data))))
     dhcp = data.get("dhcp")
     subnets: object = []
     if isinstance(dhcp, dict):

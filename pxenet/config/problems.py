@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 Key = tuple[str | int, ...]
 """Where a value stands: names of tables, and indexes from 0 in lists of tables."""
@@ -49,7 +49,7 @@ class Source:
 
     file: str = ""
     text: str = ""
-    labels: tuple[tuple[Key, str], ...] = ()
+    labels: Mapping[Key, str] = field(default_factory=dict)
     """Names of list entries, e.g. ``(("host", 0), "web01")``, shown in messages about them."""
 
     def problem(self, key: Key, wrong: str, right: str = "") -> Problem:
@@ -62,11 +62,10 @@ class Source:
 
     def key_text(self, key: Key) -> str:
         """``("host", 0, "mac")`` as ``host[1] (web01).mac``."""
-        labels = dict(self.labels)
         text = ""
         for position, part in enumerate(key):
             if isinstance(part, int):
-                label = labels.get(key[: position + 1], "")
+                label = self.labels.get(key[: position + 1], "")
                 text += f"[{part + 1}]" + (f" ({label})" if label else "")
             else:
                 text += f".{part}" if text else part
@@ -87,18 +86,17 @@ def line_of(text: str, key: Key) -> int | None:
 
     A scan of lines, not a parser: inside inline tables and lists over several lines it finds where they begin.
     """
-    best, best_length = None, 0
-    for line, here in _written_keys(text):
-        length = len(here)
-        if length > best_length and key[:length] == here:
-            best, best_length = line, length
-    return best
+    written = _written_keys(text)
+    for length in range(len(key), 0, -1):
+        if (line := written.get(key[:length])) is not None:
+            return line
+    return None
 
 
 @functools.lru_cache(maxsize=2)
-def _written_keys(text: str) -> tuple[tuple[int, Key], ...]:
-    """(line, key) of each table header and each assignment, in the order of the file."""
-    found: list[tuple[int, Key]] = []
+def _written_keys(text: str) -> Mapping[Key, int]:
+    """Each table header and each assignment, and the line where it is written first."""
+    found: dict[Key, int] = {}
     table: Key = ()
     counts: dict[Key, int] = {}
     closing = ""  # the quotes that end the string over several lines which we are inside of
@@ -115,14 +113,14 @@ def _written_keys(text: str) -> tuple[tuple[int, Key], ...]:
                 table = (*table, counts[table])
             else:
                 table = _indexed(names, counts)
-            found.append((number, table))
+            found.setdefault(table, number)
         elif assignment := _ASSIGNMENT.match(line):
             names = tuple(part.strip("\"'") for part in _KEY_PART.findall(assignment[1]))
-            found.append((number, table + names))
+            found.setdefault(table + names, number)
         for quotes in ('"""', "'''"):
             if line.count(quotes) % 2:
                 closing = quotes
-    return tuple(found)
+    return found
 
 
 def _indexed(names: Sequence[str], counts: dict[Key, int]) -> Key:

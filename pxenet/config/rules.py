@@ -106,12 +106,13 @@ def pools_free(draft: Draft) -> None:
 
 def subnets_give_something(draft: Draft) -> None:
     """A subnet from which nobody can get an address is a mistake more often than not; said, not refused."""
+    containing = _containing(draft)
+    reserved = {
+        key for host in draft.hosts if host.keys.address is not None for key, _ in containing(host.keys.address)
+    }
     for entry in draft.subnets:
         mode = entry.keys.mode or dhcp_mode(draft)
-        reserved = any(
-            host.keys.address is not None and _contains(entry.keys, host.keys.address) for host in draft.hosts
-        )
-        if mode is DhcpMode.SERVER and not entry.keys.pool and not reserved:
+        if mode is DhcpMode.SERVER and not entry.keys.pool and entry.key not in reserved:
             draft.note((*entry.key, "pool"), "is missing, and no host has an address here", "nobody gets an address")
 
 
@@ -173,12 +174,13 @@ def hosts_profiles(draft: Draft) -> None:
 
 def hosts_addresses(draft: Draft) -> None:
     """A reserved address can be used in one of the subnets, and is not ours. A host may well be a subnet's router or name server."""
+    containing = _containing(draft)
     for entry in draft.hosts:
         address = entry.keys.address
         if address is None:
             continue
         key = (*entry.key, "address")
-        subnets = [subnet.keys for subnet in draft.subnets if _contains(subnet.keys, address)]
+        subnets = [keys for _, keys in containing(address)]
         if not subnets and draft.subnets and draft.whole:
             known = ", ".join(_network_text(subnet.keys) for subnet in draft.subnets)
             draft.report(key, f"{address_text(address)} is in no configured subnet", f"use an address of {known}")
@@ -284,6 +286,20 @@ def _owners(draft: Draft) -> Iterator[tuple[int, str, Key]]:
     for host in draft.hosts:
         if host.keys.address is not None:
             yield host.keys.address, "which is reserved for", host.key
+
+
+def _containing(draft: Draft) -> Callable[[int], list[tuple[Key, SubnetKeys]]]:
+    """Which subnets contain an address, each with its key: a look-up for each length of prefix, however many subnets there are."""
+    by_prefix: dict[int, dict[int, list[tuple[Key, SubnetKeys]]]] = {}
+    for entry in draft.subnets:
+        network, prefix = entry.keys.network
+        by_prefix.setdefault(prefix, {}).setdefault(network, []).append((entry.key, entry.keys))
+    masks = [(_netmask(prefix), networks) for prefix, networks in by_prefix.items()]
+
+    def containing(address: int) -> list[tuple[Key, SubnetKeys]]:
+        return [found for mask, networks in masks for found in networks.get(address & mask, ())]
+
+    return containing
 
 
 def _pairs(entries: list[Entry[SubnetKeys]]) -> Iterator[tuple[Entry[SubnetKeys], Entry[SubnetKeys]]]:
