@@ -257,8 +257,18 @@ class InstallRecord:
     """Why it failed or was stopped, in words."""
 
 
-Change = Lease | SeenHost | InstallRecord
-"""What a store can be asked to keep. Each replaces the earlier record with the same key (address, or key)."""
+@dataclass(frozen=True, slots=True)
+class AddedHost:
+    """A host that was added by command, beside those of the configuration file."""
+
+    name: str
+    """Its key: no two hosts share a name."""
+    keys: str
+    """What a ``[[host]]`` would say, as JSON; empty when it was removed."""
+
+
+Change = Lease | SeenHost | InstallRecord | AddedHost
+"""What a store can be asked to keep. Each replaces the earlier record with the same key (address, key or name)."""
 
 
 class Verdict(enum.Enum):

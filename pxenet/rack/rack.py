@@ -29,6 +29,7 @@ from pxenet.engine.tftp import TftpServer
 from pxenet.events import Event
 from pxenet.model import (
     Absent,
+    AddedHost,
     Asker,
     BootClient,
     BootFile,
@@ -390,6 +391,8 @@ class Rack:
     # -- small things --------------------------------------------------------------------------------------------------------
 
     def _mac_of(self, change: Change) -> bytes:
+        if isinstance(change, AddedHost):
+            return b""
         if not isinstance(change, InstallRecord):
             return change.mac
         host = self.hosts.of_key(change.key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from pxenet.model import Change, InstallRecord, Lease, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, InstallRecord, Lease, SeenHost, Verdict
 
 MAX_HOSTS = 65536
 """How many machines seen are kept: anybody on the wire can invent hardware addresses, and the list must not fill the disk."""
@@ -36,6 +36,10 @@ class Store(Protocol):
 
     def installs(self) -> Iterable[InstallRecord]:
         """The install state of every machine that has one."""
+        ...
+
+    def added(self) -> Iterable[AddedHost]:
+        """Every host that was added by command and not removed again."""
         ...
 
     def secret(self) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from pxenet.model import Change, InstallRecord, Lease, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, InstallRecord, Lease, SeenHost, Verdict
 from pxenet.store.base import MAX_HOSTS
 
 
@@ -21,6 +21,7 @@ class MemoryStore:
         self._leases: dict[int, Lease] = {}
         self._hosts: dict[str, SeenHost] = {}
         self._installs: dict[str, InstallRecord] = {}
+        self._added: dict[str, AddedHost] = {}
 
     def leases(self) -> list[Lease]:
         """Every stored lease, whatever its state."""
@@ -34,6 +35,10 @@ class MemoryStore:
         """The install state of every machine that has one."""
         return list(self._installs.values())
 
+    def added(self) -> list[AddedHost]:
+        """Every host that was added and not removed again."""
+        return list(self._added.values())
+
     def secret(self) -> bytes:
         """The 32 bytes from which machines' tokens are made."""
         return self._secret
@@ -45,6 +50,10 @@ class MemoryStore:
                 self._leases[change.address] = change
             elif isinstance(change, SeenHost):
                 self._hosts[change.key] = change
+            elif isinstance(change, AddedHost):
+                self._added[change.name] = change
+                if not change.keys:
+                    del self._added[change.name]
             else:
                 self._installs[change.key] = change
         if len(self._hosts) > self._max_hosts:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pxenet.model import Change, InstallRecord, InstallState, Lease, LeaseState, SeenHost
+from pxenet.model import AddedHost, Change, InstallRecord, InstallState, Lease, LeaseState, SeenHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Table:
     name: str
     record: type[Change]
     columns: tuple[Column, ...]
+    since: int = 1
+    """The schema that brought it."""
 
     @property
     def create(self) -> str:
@@ -132,6 +134,7 @@ TABLES = (
             _text("reason"),
         ),
     ),
+    Table("added", AddedHost, (_text("name"), _text("keys")), since=2),
 )
 TABLE_OF = {table.record: table for table in TABLES}
 UPSERT = {table.record: table.upsert for table in TABLES}

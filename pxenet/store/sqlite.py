@@ -26,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pxenet.model import Change, InstallRecord, Lease, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, InstallRecord, Lease, SeenHost, Verdict
 from pxenet.store.base import MAX_HOSTS, StoreError, StoreInUseError
 from pxenet.store.rows import TABLE_OF, TABLES, UPSERT
 
@@ -34,7 +34,7 @@ DATABASE = "pxenet.db"
 MARKER = "pxenet.marker"
 LOCK = "pxenet.lock"
 
-_SCHEMA = 1
+_SCHEMA = 2
 _APPLICATION = 0x7078656E  # "pxen": file(1) and we can tell our database from a stray one
 _BUSY_S = 2.0  # a person's sqlite3 shell may hold the write lock for a moment; longer than this is a failure
 
@@ -44,6 +44,7 @@ starting empty would forget which machines are installed, and install all of the
 """
 
 
+_FORGET = "DELETE FROM added WHERE keys = ?"
 _PRUNE = "DELETE FROM host WHERE key IN (SELECT key FROM host ORDER BY last_seen_at DESC, key LIMIT -1 OFFSET ?)"
 
 
@@ -76,6 +77,10 @@ class SqliteStore:
         """The install state of every machine that has one. StoreError if they cannot be read."""
         return self._load(InstallRecord)
 
+    def added(self) -> list[AddedHost]:
+        """Every host that was added and not removed again. StoreError if they cannot be read."""
+        return self._load(AddedHost)
+
     def secret(self) -> bytes:
         """The 32 bytes from which machines' tokens are made."""
         return self._secret
@@ -107,7 +112,10 @@ class SqliteStore:
     def _load(self, kind: type[Change]) -> list[Any]:
         table = TABLE_OF[kind]
         try:
-            rows = self._usable().execute(table.select).fetchall()
+            connection = self._usable()
+            if _version(connection) < table.since:  # only looked at, and written by an earlier version
+                return []
+            rows = connection.execute(table.select).fetchall()
             return [table.unpack(row) for row in rows]
         except (sqlite3.DatabaseError, ValueError, TypeError, OSError) as error:
             raise StoreError(_unreadable(self._directory, f"table {table.name}: {error}")) from error
@@ -119,6 +127,8 @@ class SqliteStore:
             rows.setdefault(type(change), {})[row[0]] = row
         for kind, by_key in rows.items():
             yield UPSERT[kind], json.dumps(list(by_key.values()), allow_nan=False)
+        if AddedHost in rows:
+            yield _FORGET, ""
         self._hosts_at_most += len(rows.get(SeenHost, ()))
         # Counting is exact only here, and rarely: known machines that show themselves again raise the estimate too.
         if self._hosts_at_most > self._max_hosts + self._max_hosts // 8 and self._connection is not None:
@@ -255,7 +265,7 @@ def _open_to_read(directory: Path) -> sqlite3.Connection:
     _refuse_loss(directory)
     connection = _connect(directory, reading=True)
     try:
-        _check_schema(directory, connection, fresh=False)
+        _check_schema(directory, connection, fresh=False, reading=True)
     except BaseException:
         connection.close()
         raise
@@ -287,7 +297,7 @@ def _connect(directory: Path, *, reading: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def _check_schema(directory: Path, connection: sqlite3.Connection, *, fresh: bool) -> None:
+def _check_schema(directory: Path, connection: sqlite3.Connection, *, fresh: bool, reading: bool = False) -> None:
     application, version = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
     )
@@ -311,8 +321,11 @@ def _check_schema(directory: Path, connection: sqlite3.Connection, *, fresh: boo
     if problem != "ok":
         raise StoreError(_unreadable(directory, str(problem)))
     for table in TABLES:
-        connection.execute(f"{table.select} LIMIT 0")  # raises when table or column is missing
+        if table.since <= version:
+            connection.execute(f"{table.select} LIMIT 0")  # raises when table or column is missing
     _use_log(directory, connection)
+    if version < _SCHEMA and not reading:
+        _upgrade(connection, version)
 
 
 def _use_log(directory: Path, connection: sqlite3.Connection) -> None:
@@ -335,6 +348,20 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(table.create)
     connection.execute("CREATE INDEX host_by_last_seen ON host (last_seen_at)")
     connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """From an earlier schema to ours, all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    for table in TABLES:
+        if table.since > version:
+            connection.execute(table.create)
+    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _inode(directory: Path) -> int:

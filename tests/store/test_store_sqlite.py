@@ -16,7 +16,7 @@ from pathlib import Path
 import needs
 import pytest
 
-from pxenet.model import Change, InstallRecord, InstallState, Lease, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, InstallRecord, InstallState, Lease, SeenHost, Verdict
 from pxenet.store.base import StoreError
 from pxenet.store.rows import TABLES
 from pxenet.store.sqlite import DATABASE, LOCK, MARKER, open_sqlite, read_sqlite
@@ -139,7 +139,7 @@ def _overwrite(path: Path, offset: int, data: bytes) -> None:
 
 def _sql(directory: Path, statement: str) -> None:
     connection = sqlite3.connect(directory / DATABASE)
-    connection.execute(statement)
+    connection.executescript(statement)
     connection.commit()
     connection.close()
 
@@ -186,6 +186,19 @@ def test_unknown_values_are_refused_when_read(used: Path) -> None:
     with pytest.raises(StoreError, match="sleeping"):
         store.installs()
     store.close()
+
+
+def test_an_earlier_schema_is_taken_over(used: Path) -> None:
+    """A store of the version that knew no added hosts can be looked at as it is, and is brought up to date by whoever writes."""
+    _sql(used, "DROP TABLE added; PRAGMA user_version = 1")
+    before = read_sqlite(used)
+    assert [] == before.added()
+    before.close()
+    for _ in range(2):
+        store = open_sqlite(used)
+        assert [Verdict.DURABLE] == store.commit([AddedHost("web01", "{}")])
+        assert [AddedHost("web01", "{}")] == store.added()
+        store.close()
 
 
 def test_a_later_schema_is_refused(used: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxenet.model import Change, InstallRecord, InstallState, Lease, LeaseState, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, InstallRecord, InstallState, Lease, LeaseState, SeenHost, Verdict
 from pxenet.store.base import Store
 from pxenet.store.memory import MemoryStore
 from pxenet.store.sqlite import open_sqlite
@@ -23,6 +23,7 @@ LEASE = Lease(
 )
 HOST = SeenHost(MAC.hex(":"), MAC, "b8945908-d6a6-41a9-611d-74a6ab80b83d", 7, 1.0, 2.5, "PXEClient:Arch:00007")
 INSTALL = InstallRecord(MAC.hex(":"), InstallState.FAILED, "alma9", 3, 2, 1_700_000_000.125, "no disk found")
+ADDED = AddedHost("web01", '{"mac": "52:54:00:12:34:56", "vars": {"word": "\\u00e9"}}')
 
 MakeStore = Callable[[int], Store]
 
@@ -49,16 +50,20 @@ def store(make_store: MakeStore) -> Store:
     return make_store(1000)
 
 
-def contents(store: Store) -> tuple[dict[int, Lease], dict[str, SeenHost], dict[str, InstallRecord]]:
+Contents = tuple[dict[int, Lease], dict[str, SeenHost], dict[str, InstallRecord], dict[str, AddedHost]]
+
+
+def contents(store: Store) -> Contents:
     return (
         {lease.address: lease for lease in store.leases()},
         {host.key: host for host in store.hosts()},
         {record.key: record for record in store.installs()},
+        {host.name: host for host in store.added()},
     )
 
 
 def test_a_new_store_is_empty(store: Store) -> None:
-    assert contents(store) == ({}, {}, {})
+    assert contents(store) == ({}, {}, {}, {})
 
 
 def test_the_secret_is_random_and_stays(store: Store) -> None:
@@ -70,8 +75,23 @@ def test_the_secret_is_random_and_stays(store: Store) -> None:
 
 def test_every_kind_comes_back_as_it_was(store: Store) -> None:
     """Each field of each record survives, and one batch may hold all kinds."""
-    assert store.commit([LEASE, HOST, INSTALL]) == [Verdict.DURABLE] * 3
-    assert contents(store) == ({LEASE.address: LEASE}, {HOST.key: HOST}, {INSTALL.key: INSTALL})
+    assert store.commit([LEASE, HOST, INSTALL, ADDED]) == [Verdict.DURABLE] * 4
+    assert contents(store) == (
+        {LEASE.address: LEASE},
+        {HOST.key: HOST},
+        {INSTALL.key: INSTALL},
+        {ADDED.name: ADDED},
+    )
+
+
+def test_a_host_that_is_removed_is_gone(store: Store) -> None:
+    """Without keys its record goes; added again, in the same batch or a later one, it is there."""
+    other, gone = AddedHost("web02", "{}"), AddedHost(ADDED.name, "")
+    assert store.commit([ADDED, other, gone]) == [Verdict.DURABLE] * 3
+    assert list(store.added()) == [other]
+    store.commit([gone, ADDED])
+    store.commit([AddedHost("never", "")])
+    assert sorted(host.name for host in store.added()) == ["web01", "web02"]
 
 
 def test_an_empty_batch_has_no_verdicts(store: Store) -> None:
@@ -173,6 +193,7 @@ CHANGES = st.one_of(
         since_at=_TIME,
         reason=_TEXT,
     ),
+    st.builds(AddedHost, name=st.sampled_from(["web01", "é"]), keys=_TEXT),
 )
 BATCHES = st.lists(st.tuples(st.lists(CHANGES, max_size=8), st.booleans()), max_size=5)
 
