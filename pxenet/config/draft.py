@@ -9,15 +9,15 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from annotated_types import Ge, Le
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pxenet.config.problems import ConfigError, Key, Problem, Source
+from pxenet.config.problems import ConfigError, Key, Place, Problem, Source
 from pxenet.config.records import KickstartKeys, section_in
 from pxenet.config.schema import (
     LISTS,
@@ -69,6 +69,8 @@ class Draft:
     """Keys whose values could not be used: to miss them is no second fault."""
     profile_names: tuple[str, ...] = ()
     """Of all profiles, also those with problems: a host that names one of these names no unknown profile."""
+    repeated: set[str] = field(default_factory=set)
+    """Names, in lower case, of hosts that are told elsewhere in the very words of the text."""
     whole: bool = True
     """No subnet or profile was left out: conclusions from what is absent may be drawn."""
 
@@ -81,8 +83,20 @@ class Draft:
         self.notes.append(self.source.problem(key, wrong, right))
 
 
-def parse(text: str, file: str) -> Draft:
-    """The draft of a TOML text. Raises :class:`ConfigError` only for text that is no TOML at all."""
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A host that stands elsewhere than in the text."""
+
+    keys: Mapping[str, object]
+    """As a ``[[host]]`` has them."""
+    place: Place
+
+
+def parse(text: str, file: str, extras: Sequence[Extra] = ()) -> Draft:
+    """The draft of a TOML text. Raises :class:`ConfigError` only for text that is no TOML at all.
+
+    ``extras``: further hosts. One that says the very same as a ``[[host]]`` is that host.
+    """
     data = _toml(text, file)
     draft = Draft(Source(file, text, dict(_labels(data))))
     dhcp = data.get("dhcp")
@@ -103,12 +117,33 @@ def parse(text: str, file: str) -> Draft:
     profiles = data.get("profile", [])
     draft.profiles = list(_entries(draft, ("profile",), profiles, ProfileKeys))
     draft.hosts = list(_entries(draft, ("host",), data.get("host", []), HostKeys))
+    _add(draft, extras, len(_tables(data.get("host", []))))
     draft.profile_names = tuple(str(raw["name"]) for raw in _tables(profiles) if "name" in raw)
     draft.whole = all(
         not isinstance(raw, list) or len(raw) == len(entries)
         for raw, entries in ((subnets, draft.subnets), (profiles, draft.profiles))
     )
     return draft
+
+
+def _add(draft: Draft, extras: Sequence[Extra], count: int) -> None:
+    """Hosts from elsewhere, behind the ``count`` ones of the text."""
+    known = {entry.keys.name.lower(): entry.keys for entry in draft.hosts if entry.keys.name is not None}
+    places: dict[Key, Place] = {("host", count + number): extra.place for number, extra in enumerate(extras)}
+    draft.source = replace(draft.source, elsewhere=places)
+    for key, extra in zip(places, extras, strict=True):
+        keys = _validated(draft, key, dict(extra.keys), HostKeys)
+        if keys is None:
+            continue
+        keys = _with_kickstart(draft, key, keys)
+        if keys.name is not None and _same(known.get(keys.name.lower()), keys):
+            draft.repeated.add(keys.name.lower())
+        else:
+            draft.hosts.append(Entry(key, keys))
+
+
+def _same(one: HostKeys | None, other: HostKeys) -> bool:
+    return one is not None and one.model_dump() == other.model_dump()
 
 
 def _toml(text: str, file: str) -> dict[str, object]:

@@ -44,6 +44,29 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a host stands that is not in the configuration's text."""
+
+    name: str
+    """What to call it: "added host web01"; empty for one that its line names."""
+    file: str = ""
+    line: int | None = None
+    columns: Mapping[str, int] = field(default_factory=dict)
+    """Key → column, from 1, in a table of values."""
+
+    def problem(self, key: Key, wrong: str, right: str = "") -> Problem:
+        """A problem with the value at ``key``, which begins inside the host."""
+        text = ".".join(str(part) for part in key)
+        column = max((name for name in self.columns if f"{text}.".startswith(f"{name}.")), key=len, default="")
+        if column:
+            text = f"column {self.columns[column]} ({text})"
+        return Problem(self.file, self.line, ".".join(filter(None, (self.name, text))), wrong, right)
+
+    def __str__(self) -> str:
+        return self.name or f"line {self.line} of {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The text of a configuration, to find the line of a key."""
 
@@ -52,13 +75,26 @@ class Source:
     labels: Mapping[Key, str] = field(default_factory=dict)
     """Names of list entries, e.g. ``(("host", 0), "web01")``, shown in messages about them."""
 
+    elsewhere: Mapping[Key, Place] = field(default_factory=dict)
+    """Entries that are not in the text, by their keys; they come behind those that are."""
+
     def problem(self, key: Key, wrong: str, right: str = "") -> Problem:
         """A problem with the value at ``key``."""
+        if (place := self.elsewhere.get(key[:2])) is not None:
+            return place.problem(key[2:], wrong, right)
         return Problem(self.file, line_of(self.text, key), self.key_text(key), wrong, right)
 
     def writes(self, key: Key) -> bool:
         """The key stands in the text by itself, not inside of an inline table."""
-        return any(written[: len(key)] == key for _, written in _written_keys(self.text))
+        return any(written[: len(key)] == key for written in _written_keys(self.text))
+
+    def where(self, key: Key) -> str:
+        """An entry, with the line where it stands, to be named in messages about others."""
+        if (place := self.elsewhere.get(key[:2])) is not None:
+            return str(place)
+        line = line_of(self.text, key)
+        file = f"{self.file}, " if self.elsewhere and self.file else ""
+        return f"{self.key_text(key)} in {file}line {line}" if line else self.key_text(key)
 
     def key_text(self, key: Key) -> str:
         """``("host", 0, "mac")`` as ``host[1] (web01).mac``."""

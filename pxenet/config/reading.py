@@ -45,7 +45,7 @@ def read(text: str, base: Path, file: str, running: Settings | None = None) -> S
         boot=_boot(draft),
         profiles=profiles,
         trees=MappingProxyType(trees),
-        hosts=tuple(_host(entry) for entry in draft.hosts),
+        hosts=tuple(host_of(entry) for entry in draft.hosts),
         notes=tuple(draft.notes),
         source=draft.source,
     )
@@ -166,10 +166,11 @@ def _tell(tell: Callable[[Key, str, str], None], key: Key, name: str, wrong: str
     tell((*key, name), wrong, right)
 
 
-def _host(entry: Entry[HostKeys]) -> Host:
+def host_of(entry: Entry[HostKeys]) -> Host:
+    """The record of a ``[[host]]``."""
     keys = entry.keys
     return Host(
-        name=keys.name or _made_name(keys),
+        name=keys.name or made_name(keys),
         mac=next(iter(keys.mac), None),
         other_macs=keys.mac[1:],
         uuid=keys.uuid,
@@ -182,7 +183,7 @@ def _host(entry: Entry[HostKeys]) -> Host:
     )
 
 
-def _made_name(keys: HostKeys) -> str:
+def made_name(keys: HostKeys) -> str:
     """A host name for a machine that was given none, from what identifies it."""
     if keys.mac:
         return f"host-{keys.mac[0].hex()}"

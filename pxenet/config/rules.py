@@ -342,8 +342,7 @@ def _without(first: int, last: int, address: int) -> str:
 
 def _where(draft: Draft, key: Key) -> str:
     """An entry, with the line where it stands."""
-    problem = draft.source.problem(key, "")
-    return f"{problem.key} in line {problem.line}" if problem.line else problem.key
+    return draft.source.where(key)
 
 
 def _known_profiles(draft: Draft) -> str:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config.problems import Problem, Source
 from pxenet.engine.dhcp import DhcpMode, Subnet
-from pxenet.model import Host, Loader, Platform, Profile
+from pxenet.model import AddedHost, Host, Loader, Platform, Profile
 
 _NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
@@ -141,6 +141,8 @@ class Settings:
     trees: Mapping[str, ProfileTree] = field(default_factory=lambda: MappingProxyType({}))
     """By profile name; one for each profile."""
     hosts: tuple[Host, ...] = ()
+    added: tuple[AddedHost, ...] = ()
+    """Those among the hosts that are not in the file, as they are stored."""
     notes: tuple[Problem, ...] = ()
     """What is allowed but perhaps not meant; for ``check`` to say."""
     source: Source = field(default_factory=Source, compare=False)
