@@ -166,6 +166,9 @@ KINDS: dict[str, Kind] = {
         "free disk space, or mend its rights",
     ),
     "config.taken": Kind(Level.NOTICE, "took the configuration {file}: hosts {hosts}, profiles {profiles}"),
+    "hosts.changed": Kind(
+        Level.NOTICE, "changed its hosts by command: {added} added, {changed} changed, {removed} removed"
+    ),
     "config.note": Kind(Level.INFO, "note on the configuration: {note}"),
     "config.refused": Kind(
         Level.ERROR, "refused the configuration, the one before goes on: {why}", "mend it, then: pxenet reload"

@@ -98,9 +98,20 @@ def rows(settings: Settings, ask_for: str, offline: Callable[[Census], Iterable[
 def stored(settings: Settings, opened: Callable[[Path], Store] = read_sqlite) -> Iterator[tuple[Rack, Census]]:
     """The rack of a server that does not run, on its store. Raises StoreError."""
     with closing(opened(settings.server.state)) as store:
+        settings = with_stored(settings, store)
         rack = Rack(settings, store, interfaces=(), tell=lambda event: None, clock=time.time)
         # Not the engine's leases: it takes up only those of the subnets that are configured.
         yield rack, Census(rack, store.leases)
+
+
+def with_stored(settings: Settings, store: Store) -> Settings:
+    """The settings of a file with the hosts that were added by command. Raises ConfigError when they do not go together."""
+    added = list(store.added())
+    if not added:
+        return settings
+    from pxenet.config.inventory import with_added
+
+    return with_added(settings, added).settings
 
 
 @contextmanager

@@ -32,6 +32,7 @@ def _columns() -> list[str]:
 
 
 def hosts(
+    context: typer.Context,
     config: Config = None,
     state: State = None,
     sort: Annotated[
@@ -49,6 +50,8 @@ def hosts(
       pxenet hosts
       pxenet hosts --config rack.toml --sort -seen
     """
+    if context.invoked_subcommand is not None:
+        return
     with reporting(as_json):
         found = ordered(rows(settings_of(config, state), "hosts", Census.hosts), COLUMNS, sort)
     if as_json:

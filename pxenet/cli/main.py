@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pxenet import __version__
+from pxenet.cli import inventory
 from pxenet.cli.capture import capture
 from pxenet.cli.check import check
 from pxenet.cli.doctor import doctor
@@ -43,7 +44,6 @@ for command in (
     look,
     doctor,
     status,
-    hosts,
     leases,
     events,
     reinstall,
@@ -53,6 +53,14 @@ for command in (
     app.command()(command)
 app.add_typer(kickstart, name="kickstart")
 app.add_typer(source, name="source")
+with_hosts = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+with_hosts.callback()(hosts)
+with_hosts.command("add")(inventory.add)
+with_hosts.command("set")(inventory.set_keys)
+with_hosts.command("remove")(inventory.remove)
+with_hosts.command("import")(inventory.import_table)
+with_hosts.command("export")(inventory.export)
+app.add_typer(with_hosts, name="hosts")
 
 
 def _version(wanted: bool) -> None:

@@ -56,6 +56,10 @@ class Changed:
     """Name of each host that the change is about → what becomes of it: added, changed, removed, unchanged, or in the file."""
     notes: tuple[Problem, ...] = ()
 
+    def counts(self) -> dict[str, int]:
+        """How many were added, changed and removed."""
+        return {kind: sum(fate == kind for fate in self.fates.values()) for kind in ("added", "changed", "removed")}
+
     def touched(self) -> set[str]:
         """Names of those that are not what they were."""
         return {name for name, fate in self.fates.items() if fate in ("added", "changed")}
@@ -178,3 +182,57 @@ def _unknown(settings: Settings, word: str, added: Mapping[str, AddedHost]) -> P
     close = difflib.get_close_matches(word, [host.name for host in added.values()], n=3)
     right = f"did you mean {' or '.join(close)}?" if close else "pxenet hosts export shows those that were"
     return Problem("", None, f"host {word}", "was not added", right)
+
+
+def record_of(change: Change) -> dict[str, object]:
+    """The change for another process, as JSON has it."""
+    return {
+        "put": [
+            {
+                "keys": dict(extra.keys),
+                "name": extra.place.name,
+                "file": extra.place.file,
+                "line": extra.place.line,
+                "columns": dict(extra.place.columns),
+            }
+            for extra in change.put
+        ],
+        "new": change.new,
+        "only": change.only,
+        "patch": [{"name": patch.name, "values": dict(patch.values)} for patch in change.patch],
+        "remove": list(change.remove),
+    }
+
+
+def change_of(record: Mapping[str, object]) -> Change:
+    """The way back from ``record_of``. Raises ValueError for what it never makes."""
+    match record:
+        case {"put": list(put), "new": bool(new), "only": bool(only), "patch": list(patch), "remove": list(remove)}:
+            return Change(
+                tuple(_extra_of(each) for each in put),
+                new,
+                only,
+                tuple(_patch_of(each) for each in patch),
+                tuple(str(word) for word in remove),
+            )
+    raise ValueError("this is no change of hosts")
+
+
+def _extra_of(record: object) -> Extra:
+    match record:
+        case {
+            "keys": dict(keys),
+            "name": str(name),
+            "file": str(file),
+            "line": int() | None as line,
+            "columns": dict(columns),
+        }:
+            return Extra(keys, Place(name, file, line, columns))
+    raise ValueError("this is no host")
+
+
+def _patch_of(record: object) -> Patch:
+    match record:
+        case {"name": str(name), "values": dict(values)}:
+            return Patch(name, values)
+    raise ValueError("this is no change of a host")

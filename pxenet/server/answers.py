@@ -5,6 +5,7 @@ Knows the rack, the log and the counters of all engines. Must not know sockets (
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from base64 import b64encode
@@ -13,11 +14,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import trio
 
 from pxenet import __version__
 from pxenet.capture.made import Frame
+from pxenet.config import Problem
 from pxenet.model import InstallRecord, Verdict
 from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
@@ -29,6 +32,9 @@ from pxenet.server.recording import Recorder
 from pxenet.server.reload import Reloading
 from pxenet.store.base import Store
 from pxenet.wire.text import address_text
+
+if TYPE_CHECKING:
+    from pxenet.config.inventory import Changed
 
 FOLLOWED = 1000
 """Events that wait for a follower who is slower than they come; more are counted, and told as a number."""
@@ -67,6 +73,8 @@ class Answers:
             "reinstall": self._reinstall,
             "capture": self._capture,
             "reload": self._reload,
+            "change_hosts": self._change_hosts,
+            "added_hosts": self._added_hosts,
         }
 
     async def __call__(self, request: Mapping[str, object], reply: Reply) -> None:
@@ -182,12 +190,33 @@ class Answers:
             ]
         )
 
+    async def _change_hosts(self, request: Mapping[str, object], reply: Reply) -> None:
+        """Add, change or remove hosts beside those of the file. ``dry_run``: only what would become of it."""
+        from pxenet.config.inventory import change_of
+
+        try:
+            change = change_of(request)
+        except ValueError as error:
+            raise RefusedError(str(error)) from error
+        found = await self._desk.reloading.change_hosts(change, dry_run=request.get("dry_run") is True)
+        await reply.rows([change_row(found)])
+
+    async def _added_hosts(self, request: Mapping[str, object], reply: Reply) -> None:
+        await reply.rows(json.loads(host.keys) for host in self._desk.rack.settings.added)
+
     def _mac(self, word: str) -> bytes:
         host = self._census.find(word)
         if host is None:
             raise RefusedError(*self._census.stranger(word))
         seen = self._desk.rack.hosts.seen_as(host.key)
         return host.mac or (seen.mac if seen is not None else b"\0")
+
+
+def change_row(found: Changed | list[Problem]) -> Row:
+    """The answer to a change of hosts."""
+    if isinstance(found, list):
+        return {"hosts": {}, "problems": [asdict(problem) for problem in found], "notes": []}
+    return {"hosts": dict(found.fates), "problems": [], "notes": [asdict(note) for note in found.notes]}
 
 
 def armed(name: str, change: InstallRecord, next_boot: str) -> Row:

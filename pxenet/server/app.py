@@ -45,7 +45,7 @@ from pxenet.server.ports import Ports, bind
 from pxenet.server.privileges import UserError, drop, find_user, hand_over
 from pxenet.server.reach import unreachable
 from pxenet.server.recording import Recorder
-from pxenet.server.reload import Reloading, Reread, reload_on_hangup, tried
+from pxenet.server.reload import Reloading, Reread, reload_on_hangup, stored_hosts, tried
 from pxenet.server.rendering import Rendering
 from pxenet.server.service import Service
 from pxenet.server.site import RackSite
@@ -169,6 +169,7 @@ async def serve(prepared: Prepared, as_json: bool, stream: Stream, screen: Scree
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as closing:
         store = _open_store(settings)
         closing.callback(store.close)
+        settings = stored_hosts(settings, store, system_interfaces())
         log = EventLog(stream, as_json=as_json, name_of=lambda mac, address: rack.name_of(mac, address), quiet=_QUIET)
         rendering = Rendering()
         rack = Rack(

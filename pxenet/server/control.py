@@ -23,8 +23,10 @@ import trio
 SOCKET = "pxenet.sock"
 """In the state directory; named like the other files of the store, so that they can be told from what is not ours."""
 
-MAX_REQUEST = 4096
-"""Bytes of a request."""
+MAX_REQUEST = 16 << 20
+"""Bytes of a request: 65 536 hosts in one fit."""
+
+_PIECE_BYTES = 64 << 10
 
 _BACKLOG = 16
 _LONGEST_PATH = 100
@@ -79,7 +81,7 @@ class Reply:
     async def gone(self) -> None:
         """Wait until the client has left, whatever it says until then."""
         try:
-            while await self._stream.receive_some(MAX_REQUEST):
+            while await self._stream.receive_some(_PIECE_BYTES):
                 pass
         except trio.BrokenResourceError:
             pass
@@ -130,9 +132,9 @@ class Control:
 
 
 async def _request(stream: trio.SocketStream) -> Mapping[str, object]:
-    data = b""
-    while b"\n" not in data:
-        more = await stream.receive_some(MAX_REQUEST)
+    data, more = bytearray(), b""
+    while b"\n" not in more:
+        more = await stream.receive_some(_PIECE_BYTES)
         data += more
         if not more or len(data) > MAX_REQUEST:
             raise RefusedError("a request is one line of JSON", f"of {MAX_REQUEST} bytes at most")
