@@ -97,21 +97,21 @@ def review(
     """
     faults: dict[tuple[str, Fault], list[str]] = {}
     notes: dict[tuple[str, str], list[str]] = {}
+    fine: set[object] = set()
     for host in hosts:
         profile = rack.profiles.get(host.profile or "")
         if profile is None:
             continue
-        for fault in _faults(rack, host, profile, server_address):
+        alike = _alike(settings, host, profile)
+        if alike in fine:
+            continue
+        wrong, minor = _found(rack, host, profile, server_address)
+        for fault in wrong:
             faults.setdefault((profile.name, fault), []).append(host.name)
-        if profile.answer is None:
-            continue
-        try:
-            text = rack.rendered.answer(host, profile, Asker(host.address or 0, host, server=server_address))
-        except TemplateProblem as problem:
-            faults.setdefault((profile.name, problem.fault), []).append(host.name)
-            continue
-        for note in _notes(rack, profile, host, text):
-            notes.setdefault((profile.answer, note), []).append(host.name)
+        for note in minor:
+            notes.setdefault((profile.answer or "", note), []).append(host.name)
+        if alike is not None and not wrong and not minor:
+            fine.add(alike)
     return (
         [_problem(settings, profile, fault, names) for (profile, fault), names in faults.items()],
         [
@@ -119,6 +119,37 @@ def review(
             for (answer, note), names in notes.items()
         ],
     )
+
+
+_SIMPLE = re.compile(r"(?:[^{]|\{(?![{%#])|\{\{\s*\w+(?:\.\w+)*\s*\}\})*")
+"""A template that does nothing with what it is told but to write it down."""
+
+
+def _alike(settings: Settings, host: Host, profile: Profile) -> object:
+    """Hosts of which this is equal get texts that differ in nothing but their names, addresses and tokens, which are right everywhere.
+
+    So when those of one are right, those of all are: a rack has a handful of kinds of hosts, and thousands of each. None: a template
+    of the user's may do anything with what it is told, and must be tried for each host.
+    """
+    if profile.answer not in (None, kickstart.BUILT_IN) and not profile.verbatim:
+        return None
+    if not _SIMPLE.fullmatch(profile.args):
+        return None
+    subnet = settings.subnet_of(host.address) if host.address else None
+    known = len(host.mac or b""), bool(host.uuid), host.serial, bool(host.address), subnet
+    return profile.name, repr(dict(host.vars)), repr(dict(host.kickstart)), tuple(host.loaders.items()), known
+
+
+def _found(rack: Rack, host: Host, profile: Profile, server_address: int) -> tuple[list[Fault], list[str]]:
+    """(faults, notes) of one host's texts."""
+    faults = list(_faults(rack, host, profile, server_address))
+    if profile.answer is None:
+        return faults, []
+    try:
+        text = rack.rendered.answer(host, profile, Asker(host.address or 0, host, server=server_address))
+    except TemplateProblem as problem:
+        return [*faults, problem.fault], []
+    return faults, list(_notes(rack, profile, host, text))
 
 
 def _notes(rack: Rack, profile: Profile, host: Host, text: str) -> Iterator[str]:
