@@ -114,6 +114,15 @@ def with_stored(settings: Settings, store: Store) -> Settings:
     return with_added(settings, added).settings
 
 
+def with_hosts_by_command(settings: Settings, state: Path | None = None) -> Settings:
+    """The same, from the state directory; without them where no store can be read. Raises ConfigError."""
+    try:
+        with closing(read_sqlite(settings.server.state if state is None else state.absolute())) as store:
+            return with_stored(settings, store)
+    except StoreError:
+        return settings
+
+
 @contextmanager
 def reporting(as_json: bool) -> Iterator[None]:
     """Turn what went wrong into words and an exit status."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pxenet.boot.policy import RULES
+from pxenet.cli.asking import with_hosts_by_command
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
 from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_notes, start_problems
 from pxenet.model import Host
@@ -53,7 +54,7 @@ def _print_defaults(as_json: bool) -> int:
 
 def _check(config: Path, as_json: bool) -> int:
     try:
-        settings = load(config)
+        settings = with_hosts_by_command(load(config))
     except ConfigError as error:
         return bad_config(error, as_json=as_json)
     with Desk(settings, interfaces()) as desk:
@@ -114,10 +115,11 @@ def _firmware(offered: list[Offering]) -> Iterator[str]:
 
 
 def _hosts(desk: Desk) -> Iterator[str]:
+    added = {host.name for host in desk.settings.added}
     for host in desk.settings.hosts:
         plan = desk.rack.plan(host)
         what = f"installs {plan.profile.name}" if plan.profile is not None else RULES[plan.reason]
-        yield f"host {host.name} ({_identity(host)}): {what}"
+        yield f"host {host.name} ({_identity(host)}{', added by command' if host.name in added else ''}): {what}"
     if not desk.settings.hosts:
         yield "no [[host]]"
     unknown = desk.settings.boot.unknown

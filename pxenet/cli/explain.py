@@ -13,6 +13,7 @@ import typer
 
 from pxenet.answer.confined import Confined
 from pxenet.answer.engines import Engine
+from pxenet.cli.asking import with_hosts_by_command
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_failure, print_json
 from pxenet.config import ConfigError, Settings, load
 from pxenet.replay.explain import (
@@ -83,7 +84,7 @@ def explain(
       pxenet explain rack.toml boot.pcap --boot 2
     """
     try:
-        settings = load(config)
+        settings = with_hosts_by_command(load(config), state)
         known, note = _known(settings, state)
         with Confined(again_s=math.inf) as engine:
             found = list(_explained(settings, what, arch, via, boot, known, engine))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pxenet.boot.policy import RULES
+from pxenet.cli.asking import with_hosts_by_command
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
 from pxenet.cli.render_diff import no_host, render_diff
 from pxenet.config import ConfigError, Problem, load
@@ -55,7 +56,7 @@ def render(
 
 def _render(config: Path, name: str, as_json: bool) -> int:
     try:
-        settings = load(config)
+        settings = with_hosts_by_command(load(config))
         host = settings.host(name)
         if host is None:
             raise ConfigError([no_host(config, name, [host.name for host in settings.hosts])])

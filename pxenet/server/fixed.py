@@ -74,7 +74,7 @@ def _values(running: Settings, new: Settings) -> Iterator[Problem]:
 
 
 _OPEN = {
-    DhcpMode.SERVER: frozenset({"the socket for DHCP", "raw frames"}),
+    DhcpMode.SERVER: frozenset({"the socket for DHCP", "the socket for raw frames"}),
     DhcpMode.PROXY: frozenset({"the socket for DHCP", "the socket for ProxyDHCP"}),
     DhcpMode.OFF: frozenset[str](),
 }
@@ -85,9 +85,8 @@ def _sockets(running: Settings, new: Settings) -> Iterator[Problem]:
     there = frozenset[str]().union(*(_OPEN[mode] for mode in modes(running)))
     for mode in sorted(modes(new)):
         if lacking := sorted(_OPEN[mode] - there):
-            wrong = (
-                f'a network cannot begin to have mode "{mode.value}" while the server runs: {lacking[0]} is not open'
-            )
+            begin = f'a network cannot begin to have mode "{mode.value}" while the server runs'
+            wrong = f"{begin}: {lacking[0]} had to be opened at the start"
             yield new.problem("dhcp.mode", wrong, "restart the server")
 
 

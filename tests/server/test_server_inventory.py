@@ -106,6 +106,10 @@ def test_without_a_server(place: Place) -> None:
     assert "is that of added host web02 too" in run(place, "add", "x", "mac=52:54:00:00:00:02", status=2)
     assert ["web02", "web03"] == [table["name"] for table in json.loads(run(place, "export", "--json"))]
     assert 3 == run(place, "export", "--all").count("[[host]]")
+    checked = place.pxenet("check", "rack.toml").stdout
+    assert "host web02 (52:54:00:00:00:02, 10.9.0.50, added by command)" in checked
+    assert "# web03: " in place.pxenet("render", "rack.toml", "web03").stdout
+    assert "10.9.0.50" in place.pxenet("explain", "rack.toml", "web02").stdout
     with program(place.directory, *TO):
         assert ["web01", "web02", "web03"] == known(place)
 
