@@ -392,7 +392,7 @@ class Missing(enum.Enum):
     NOT_FOUND = "file not found"
     DENIED = "access denied"
     BAD_NAME = "bad file name"
-    DAMAGED = "damaged where it comes from, see the server's log"  # an image or an upstream that does not hold what it promises
+    DAMAGED = "damaged where it comes from, see the server's log"  # an image that does not hold what it promises
     TOO_LARGE = "too large for netascii, ask for octet"
     UNAVAILABLE = "not available now, try again"  # no verdict on the name: too many open files, a failing disk
     FAULT = "its template has a fault, see the server's log"

@@ -178,9 +178,13 @@ class Cache:
         fetch.tell(absent)
 
     def damaged(self, fetch: Fetch, why: str, now: float) -> None:
-        """It is not what was promised: nobody gets its end, and it is gone."""
+        """It is not what was promised: nobody gets its end, and it is gone. That it is not there nobody said: it is tried again."""
         self.shelf.drop(fetch.url)
-        self.refused(fetch, Absent(Missing.DAMAGED, why), now)
+        self._over(fetch)
+        fetch.arriving.finish(why)
+        absent = Absent(Missing.UNAVAILABLE, why)
+        self._refused.put(fetch.url, (now + AGAIN_S, absent))
+        fetch.tell(absent)
 
     def _over(self, fetch: Fetch) -> None:
         self._fetches.pop(fetch.url, None)

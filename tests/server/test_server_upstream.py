@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import http.client
 import http.server
 import json
 import os
@@ -34,7 +35,7 @@ initrd = images/pxeboot/initrd.img
 
 
 class Mirror(http.server.ThreadingHTTPServer):
-    """Serves ``files``, ranges included; writes down what was asked for; stops within the big one while the gate is shut."""
+    """Serves ``files``, ranges included; writes down what was asked for; stops within ``held`` while the gate is shut."""
 
     daemon_threads = True
 
@@ -49,8 +50,11 @@ class Mirror(http.server.ThreadingHTTPServer):
         }
         self.asked: list[tuple[str, str]] = []
         """(path, Range) of each GET."""
+        self.statuses: dict[str, int] = {}
+        """Of files that are refused by something else than 404."""
         self.gate = threading.Event()
         self.gate.set()
+        self.held = "big"
 
     @property
     def url(self) -> str:
@@ -76,7 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         data = self.server.files.get(self.path.removeprefix("/alma/"))
         if data is None:
-            self.send_error(404)
+            self.send_error(self.server.statuses.get(self.path.removeprefix("/alma/"), 404))
             return
         tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
         start = 0
@@ -91,7 +95,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if body:
             half = max(start, len(data) // 2)
             self.wfile.write(data[start:half])
-            if data is BIG:
+            if self.path == f"/alma/{self.server.held}":
                 self.server.gate.wait(20)
             self.wfile.write(data[half:])
 
@@ -114,10 +118,12 @@ class Place:
         profile = f'[[profile]]\nname = "p"\nsource = "{mirror.url}/"\n'
         self.config.write_text(loopback_config(self.ports, f"workers = {workers}") + profile)
 
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports['http']}/profile/p/{name}"
+
     def get(self, name: str, **headers: str) -> tuple[int, bytes]:
-        url = f"http://127.0.0.1:{self.ports['http']}/profile/p/{name}"
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as reply:
+            with urllib.request.urlopen(urllib.request.Request(self.url(name), headers=headers), timeout=30) as reply:
                 return reply.status, reply.read()
         except urllib.error.HTTPError as error:
             error.close()
@@ -182,13 +188,30 @@ def test_without_the_upstream(tmp_path: Path, mirror: Mirror, place: Place) -> N
         assert (503, b"") == place.get("images/pxeboot/initrd.img")
 
 
+@pytest.mark.parametrize("status", [404, 410, 403, 500, 429])
+def test_only_the_upstream_says_that_there_is_none(tmp_path: Path, mirror: Mirror, status: int) -> None:
+    """What it has not, or does not give, is not there for a client either; any other trouble is "not now"."""
+    mirror.statuses["x"] = status
+    place = Place(tmp_path, mirror, 1)
+    with program(tmp_path, "--config", str(place.config)):
+        assert (404 if status in (404, 410, 403) else 503, b"") == place.get("x")
+
+
 def test_a_damaged_file_is_never_whole(tmp_path: Path, mirror: Mirror, place: Place) -> None:
-    """Its checksum was promised: the end of what came does not leave, it is told, and nothing of it stays."""
-    mirror.files["images/pxeboot/vmlinuz"] = KERNEL[:-1] + bytes([KERNEL[-1] ^ 1])
+    """Its checksum was promised: the end of what came does not leave, it is told, asked for again soon, and nothing of it stays."""
+    name = mirror.held = "images/pxeboot/vmlinuz"
+    mirror.files[name] = KERNEL[:-1] + bytes([KERNEL[-1] ^ 1])
+    mirror.gate.clear()
     with program(tmp_path, "--config", str(place.config)) as server:
-        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-            place.get("images/pxeboot/vmlinuz")
-        assert 404 == place.get("images/pxeboot/vmlinuz")[0]
+        with urllib.request.urlopen(place.url(name), timeout=30) as reply:
+            assert KERNEL[:10] == reply.read(10)
+            mirror.gate.set()
+            with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+                reply.read()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(place.url(name), timeout=30)
+        with refused.value as error:
+            assert (503, "5") == (error.code, error.headers["Retry-After"])
         assert DIGEST in server.said()
     kept = [json.loads(path.read_text())["url"] for path in (tmp_path / "state/cache").glob("*.json")]
     assert [] == kept
