@@ -23,6 +23,7 @@ from pxenet.replay.cast import Role, cast, relay_of
 from pxenet.replay.recorded import Recorded
 from pxenet.replay.wires import Wires, wires
 from pxenet.sim.body import ClientSend, Manners, SimDatagram
+from pxenet.sim.faults import STILL
 from pxenet.sim.ledger import Ledger
 from pxenet.sim.link import BEGAN_AT, Link, Plug, Ports
 from pxenet.sim.machine import Machine
@@ -146,7 +147,7 @@ def play(
         _dress(part, placed, number)
         assert part.machine is not None
         by_mac.setdefault(part.machine.mac, []).append(part)
-    link = Link(_Troupe(on_stage), beside=answer_beside, began_at=began_at)
+    link = Link(_Troupe(on_stage), faults=STILL, beside=answer_beside, began_at=began_at)
     store = MemoryStore(bytes(32)) if store is None else store
     rack = Rack(
         placed.settings,

@@ -18,6 +18,9 @@ from pxenet.replay.play import parts_of, play
 from pxenet.replay.recorded import Recorded, read
 from pxenet.replay.result import BootResult, results
 
+_AT_ONCE = 64
+"""Captures that a process takes at once: few enough that the others have work until the end."""
+
 
 class ReplayError(Exception):
     """What cannot be replayed: the capture, or a wish that does not fit it. The message says which, and what would be right."""
@@ -35,24 +38,34 @@ def replay(
 
     Raises ReplayError, and ConfigError for the configuration.
     """
-    one = partial(replay_one, config=config, mapped=dict(mapped or {}), boot=boot)
+    chosen = dict(mapped or {})
     if jobs <= 1 or len(captures) < 2:
-        settings = load(config)
-        with Confined(again_s=math.inf) as engine:
-            for path in captures:
-                yield from replay_settings(path, settings, mapped or {}, boot, engine)
+        yield from replay_some(captures, config=config, mapped=chosen, boot=boot)
         return
     load(config)  # what is wrong with it is said once, here
+    some = partial(_replayed, config=config, mapped=chosen, boot=boot)
+    size = max(1, min(_AT_ONCE, len(captures) // (4 * jobs)))
+    batches = [captures[at : at + size] for at in range(0, len(captures), size)]
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(min(jobs, len(captures)), mp_context=context) as pool:
-        for found in pool.map(one, captures, chunksize=max(1, min(16, len(captures) // (4 * jobs)))):
+    with ProcessPoolExecutor(min(jobs, len(batches)), mp_context=context) as pool:
+        for found in pool.map(some, batches):
             yield from found
 
 
-def replay_one(path: Path, *, config: Path, mapped: Mapping[bytes, str], boot: int | None) -> list[BootResult]:
-    """One capture, by a process of its own."""
+def replay_some(
+    captures: Sequence[Path], *, config: Path, mapped: Mapping[bytes, str], boot: int | None
+) -> Iterator[BootResult]:
+    """Several captures by this process, which reads the configuration once. Raises as :func:`replay` does."""
+    settings = load(config)
     with Confined(again_s=math.inf) as engine:
-        return replay_settings(path, load(config), mapped, boot, engine)
+        for path in captures:
+            yield from replay_settings(path, settings, mapped, boot, engine)
+
+
+def _replayed(
+    captures: Sequence[Path], *, config: Path, mapped: Mapping[bytes, str], boot: int | None
+) -> list[BootResult]:
+    return list(replay_some(captures, config=config, mapped=mapped, boot=boot))
 
 
 def replay_settings(

@@ -10,7 +10,7 @@ import enum
 import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 NEVER = float("inf")
 
@@ -174,6 +174,25 @@ class Read:
     """Empty: it has what it wanted."""
 
 
+class Reading(Protocol):
+    """A transfer under way that can be told of a whole window at once, where nothing on the network can come between."""
+
+    @property
+    def server(self) -> int:
+        """Whom it reads from."""
+        ...
+
+    readable_bytes: int
+    """So far from its beginning the file was seen to be readable, by whoever tells of windows."""
+
+    def window(self, first: int, count: int, blksize: int, port: int, at: float) -> bytes | None:
+        """Full blocks ``first`` to ``first + count - 1`` arrive from that port, at that time and in order: the ACK that leaves then.
+
+        None, and nothing has happened: it must hear them one by one.
+        """
+        ...
+
+
 MAX_READS = 4096
 MAX_REPLIES = 256
 
@@ -208,6 +227,8 @@ class Body:
         self.replies: list[tuple[float, str, object]] = []
         """Replies by DHCP that belonged to one of its conversations in this boot: when, ``Voice.name``, ``dhcp.Reply``."""
         self.said = Said()
+        self.reading: Reading | None = None
+        """What it reads by TFTP and does nothing beside."""
         self._fetches = 0
         self._port = 0
 

@@ -38,6 +38,9 @@ class Faults:
 
 CALM = Faults()
 
+STILL = Faults(delay_s=(0.00015, 0.00015))
+"""Nothing happens to datagrams, and none overtakes another: windows can be carried in one step, see ``Link``."""
+
 _SHARES = ("loss", "duplication", "reordering", "corruption")
 _SHARE = re.compile(r"[0-9]*\.?[0-9]+")
 
