@@ -24,7 +24,7 @@ from pxenet.store.memory import MemoryStore
 from pxenet.wire.text import parse_address
 
 MIX = {"bios": 4, "uefi": 3, "http": 1}
-_ADDRESS = parse_address("10.60.0.1")
+ADDRESS = parse_address("10.60.0.1")
 _ANSWER = """\
 url --url {{ urls.source }}
 %post
@@ -90,20 +90,21 @@ class VirtualRack:
         seed: int = 0,
         lease_s: int = 3600,
         again: Again = leave_it,
+        tap: Callable[[float, bytes, bytes, int], None] | None = None,
     ) -> None:
         self.fleet = Fleet(plan, again=again)
-        self.link = Link(self.fleet, faults=faults, seed=seed)
+        self.link = Link(self.fleet, faults=faults, seed=seed, tap=tap)
         self.store = MemoryStore(b"k" * 32)
         self.events = Counts()
         self.rack = Rack(
             from_text('[server]\nroot = "root"\nstate = "state"\n' + site("10.60", lease_s), directory),
             self.store,
-            interfaces=(Interface(1, "eth0", b"", ((_ADDRESS, 16),)),),
+            interfaces=(Interface(1, "eth0", b"", ((ADDRESS, 16),)),),
             tell=self.events,
             clock=self.link.clock,
             tid_ports=tuple(range(30000, 30008)),
         )
-        self.link.serve(self.rack, _ADDRESS, self._commit)
+        self.link.serve(self.rack, ADDRESS, self._commit)
 
     def run(self, for_s: float) -> Result:
         """To the end of every machine, or for so long."""

@@ -76,5 +76,12 @@ PROOFS = (
     Proof("storm", "simulated machines over real sockets, ten times as many in virtual time", "machines", 1000, 60),
     Proof("workers", "a storm over sockets, served by workers that are killed at random", "machines", 1000, 60),
     Proof("faults", "machines under loss, duplication, reordering and corruption: all installed", "machines", 200, 40),
+    Proof(
+        "replay",
+        "captured boots before a configuration: each comes to its end, and as fast as promised",
+        "boots",
+        1000,
+        100,
+    ),
     Proof("soak", "hours of renewals, reboots and reinstalls in virtual time: memory flat", "virtual hours", 24, 2),
 )
