@@ -20,8 +20,9 @@ from pxenet.sim.body import Relay
 from pxenet.sim.faults import CALM, Faults
 from pxenet.sim.figures import Result
 from pxenet.sim.fleet import Again, Fleet, Plan, PlanError, leave_it
-from pxenet.sim.link import Link, Ports
+from pxenet.sim.link import Link
 from pxenet.sim.machine import Machine
+from pxenet.sim.sides import Ports
 from pxenet.store.base import Store
 from pxenet.store.memory import MemoryStore
 

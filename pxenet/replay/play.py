@@ -25,8 +25,9 @@ from pxenet.replay.wires import Wires, wires
 from pxenet.sim.body import ClientSend, Manners, SimDatagram
 from pxenet.sim.faults import STILL
 from pxenet.sim.ledger import Ledger
-from pxenet.sim.link import BEGAN_AT, Link, Plug, Ports
+from pxenet.sim.link import BEGAN_AT, Link
 from pxenet.sim.machine import Machine
+from pxenet.sim.sides import Plug, Ports
 from pxenet.store.base import Store
 from pxenet.store.memory import MemoryStore
 
@@ -69,7 +70,7 @@ class Play:
 
 
 class _Troupe:
-    """The machines for the link, and the books on them; see ``sim.link.Crew``."""
+    """The machines for the link, and the books on them; see ``sim.sides.Crew``."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts

@@ -15,7 +15,7 @@ from pxenet.model import Host
 from pxenet.net.datagram import Interface
 from pxenet.replay.cast import Role
 from pxenet.replay.recorded import Recorded
-from pxenet.sim.link import Plug
+from pxenet.sim.sides import Plug
 from pxenet.wire.iana import OptionCode
 from pxenet.wire.text import address_text, parse_address
 

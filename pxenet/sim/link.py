@@ -11,21 +11,19 @@ from __future__ import annotations
 import heapq
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 from urllib.parse import urlsplit
 
-from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Upload, Want
+from pxenet.engine.surface import NEVER, Blocks, Engine, Output
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams, piece
-from pxenet.model import Absent, Change, Content, Later, Region, Verdict, at_once
+from pxenet.model import Change, Content, Region, Verdict, at_once
 from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
 from pxenet.sim.body import ClientSend, HttpFetch, HttpReply, Reading, Said, SimDatagram
 from pxenet.sim.faults import CALM, HEADERS_BYTES, STILL, Faults, Weather
 from pxenet.sim.figures import Traffic
-from pxenet.sim.ledger import Ledger
-from pxenet.sim.machine import Machine
-from pxenet.sim.web import Site, answer
+from pxenet.sim.sides import Beside, Commit, Crew, Plug, Ports, Server
+from pxenet.sim.web import answer
 from pxenet.wire.text import parse_address
 
 BEGAN_AT = 1_800_000_000.0
@@ -37,96 +35,6 @@ _HOUSEKEEPING_S = 10.0
 _CHADDR = slice(28, 34)
 
 _AHEAD_BYTES = 1 << 18
-
-Commit = Callable[[Sequence[Change]], Sequence[Verdict]]
-"""Makes changes durable; ``Store.commit``."""
-
-
-class Server(Site, Protocol):
-    """What stands at the other end: a rack."""
-
-    @property
-    def dhcp(self) -> Engine: ...
-
-    @property
-    def tftp(self) -> Engine: ...
-
-    def find(self, want: Want) -> Content | Absent | Later:
-        """What a TFTP client asks for."""
-        ...
-
-    def accept(self, upload: Upload) -> Absent | None:
-        """Keep a file that a client wrote."""
-        ...
-
-    def absorb(self, output: Output) -> list[Change]:
-        """Take what an engine has seen."""
-        ...
-
-    def tick(self) -> list[Change]:
-        """Do what is due with time."""
-        ...
-
-
-class Crew(Protocol):
-    """The machines, and whoever keeps their books: a fleet, or the machines of a capture."""
-
-    @property
-    def machines(self) -> Sequence[Machine]: ...
-
-    @property
-    def index_of(self) -> Mapping[bytes, int]:
-        """Hardware address → place among the machines."""
-        ...
-
-    @property
-    def ledger(self) -> Ledger:
-        """Who was given which address."""
-        ...
-
-    @property
-    def done(self) -> bool:
-        """Every machine has come to its end."""
-        ...
-
-    def times(self) -> Sequence[float]:
-        """When each machine is switched on, in seconds after the beginning."""
-        ...
-
-    def switched_on(self, index: int, now: float) -> None:
-        """A machine's button was pressed."""
-        ...
-
-    def heard(self, payload: bytes, now: float) -> None:
-        """A DHCP reply has reached the machine that it is for."""
-        ...
-
-    def ended(self, index: int, now: float) -> float | None:
-        """A machine has come to an end; when it shall be switched on again, if at all."""
-        ...
-
-
-Beside = Callable[[int, ClientSend], Sequence[SimDatagram]]
-"""Another server on the machines' wire: its answers to what a machine (by its place) says to everybody, or to that server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plug:
-    """Where a machine is plugged in."""
-
-    address: int
-    """The server's on that wire."""
-    interface: int
-    """The server's index of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The server's UDP ports."""
-
-    dhcp: int = 67
-    proxy: int = 4011
-    tftp: int = 69
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Iterator
 from pathlib import Path
 
-from provekit.rack import VirtualRack
 from pxenet.capture.kept import CaptureFiles
 from pxenet.capture.made import BROADCAST, End, Frame, hardware_of, udp_frame
 from pxenet.capture.reading import open_capture

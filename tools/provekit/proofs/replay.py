@@ -1,8 +1,9 @@
 """Captured boots replayed: all come to the end that their configuration means them to have, and none takes longer than promised.
 
-Of up to 500 packets each: one after the other as captures of their own, by two processes; and at once, as one busy network's capture. Of
-full length: every block of kernels and initial RAM disks. Packets are counted as they stand in the capture, and processor time is that
-of everything: reading, dissecting, replaying, comparing. What the short form takes says little, and refutes nothing.
+Of up to 500 packets each: one after the other as captures of their own, by two processes; and at once, as one busy network's
+capture. Of full length: every block of kernels and initial RAM disks. Packets are counted as they stand in the capture, and
+processor time is that of everything: reading, dissecting, replaying, comparing. What the short form takes says little, and refutes
+nothing.
 """
 
 from __future__ import annotations
