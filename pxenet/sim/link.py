@@ -22,7 +22,7 @@ from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_addre
 from pxenet.sim.body import ClientSend, HttpFetch, HttpReply, Reading, Said, SimDatagram
 from pxenet.sim.faults import CALM, HEADERS_BYTES, STILL, Faults, Weather
 from pxenet.sim.figures import Traffic
-from pxenet.sim.sides import Beside, Commit, Crew, Plug, Ports, Server
+from pxenet.sim.sides import USUAL_PORTS, Beside, Commit, Crew, Plug, Ports, Server
 from pxenet.sim.web import answer
 from pxenet.wire.text import parse_address
 
@@ -95,7 +95,7 @@ class Link:
         address: int,
         commit: Commit,
         *,
-        ports: Ports = Ports(),
+        ports: Ports = USUAL_PORTS,
         interface: int = 1,
         plugs: Sequence[Plug] | None = None,
     ) -> None:

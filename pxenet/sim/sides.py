@@ -102,3 +102,7 @@ class Ports:
     dhcp: int = 67
     proxy: int = 4011
     tftp: int = 69
+
+
+USUAL_PORTS = Ports()
+"""Those that are registered."""
