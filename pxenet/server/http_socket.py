@@ -27,8 +27,9 @@ _STEP_BYTES = 1 << 20
 
 _READ_AHEAD_BYTES = 4 << 20
 
-_UNSENT_BYTES = 256 << 10
-"""What the kernel may hold of one connection beyond what is on its way: a thousand slow readers shall not fill its memory."""
+_UNSENT_BYTES = 1 << 20
+"""What the kernel may hold of one connection beyond what is on its way. Of files it holds references to its own page cache; what
+is less costs a turn of the loop more often."""
 
 _TCP_NOTSENT_LOWAT = 25  # linux/tcp.h; the socket module has no name for it
 

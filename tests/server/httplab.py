@@ -92,9 +92,13 @@ async def serving(
     clock: Callable[[], float] = time.time,
     plain: bool = False,
     tap: Tap | None = None,
+    send_buffer: int = 0,
 ) -> AsyncIterator[Running]:
+    """``send_buffer``: what the kernel may take at once of each connection, instead of what it thinks fit."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family, backlog=200, dualstack_ipv6=host == "::") as listener:
+        if send_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         server = HttpServer([listener], site, limits, clock, tls, plain=plain, tap=tap)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run)
