@@ -71,6 +71,11 @@ def make_site(tmp_path: Path, role: Role = Role.LOADER) -> FakeSite:
 class Running:
     server: HttpServer
     port: int
+    listener: socket.socket
+
+    def let_wait(self, send_buffer: int = 32 << 10) -> None:
+        """From now on the kernel takes so little of a connection at once that the rest waits, instead of what it thinks fit."""
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream("127.0.0.1", self.port)
@@ -92,17 +97,13 @@ async def serving(
     clock: Callable[[], float] = time.time,
     plain: bool = False,
     tap: Tap | None = None,
-    send_buffer: int = 0,
 ) -> AsyncIterator[Running]:
-    """``send_buffer``: what the kernel may take at once of each connection, instead of what it thinks fit."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family, backlog=200, dualstack_ipv6=host == "::") as listener:
-        if send_buffer:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         server = HttpServer([listener], site, limits, clock, tls, plain=plain, tap=tap)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run)
-            yield Running(server, listener.getsockname()[1])
+            yield Running(server, listener.getsockname()[1], listener)
             if drain:  # so that all deliveries are told
                 with trio.move_on_after(1):
                     await server.drain()
@@ -116,16 +117,22 @@ async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
     return bytes(data)
 
 
+async def receive_more(stream: trio.abc.ReceiveStream) -> bytes:
+    data = await stream.receive_some(1 << 20)
+    assert data, "the connection ended within a reply"
+    return bytes(data)
+
+
 async def read_reply(stream: trio.abc.ReceiveStream, *, body: bool = True) -> tuple[bytes, bytes]:
     """(head, body) of one reply on a connection that stays open; nothing beyond it may have arrived."""
     data = bytearray()
     while b"\r\n\r\n" not in data:
-        data += await stream.receive_some(65536)
+        data += await receive_more(stream)
     head = bytes(data).partition(b"\r\n\r\n")[0]
     del data[: len(head) + 4]
     length = int(head.partition(b"Content-Length: ")[2].split(b"\r\n")[0]) if body else 0
     while len(data) < length:
-        data += await stream.receive_some(1 << 20)
+        data += await receive_more(stream)
     assert len(data) == length
     return head, bytes(data)
 

@@ -224,14 +224,16 @@ async def test_a_reader_that_takes_its_time(tmp_path: Path) -> None:
     site = make_site(tmp_path, Role.FILE)
     data = os.urandom(1 << 20)
     (tmp_path / "file").write_bytes(data)
-    async with serving(site, send_buffer=32 << 10) as running, await running.connect() as stream:
-        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
-        for _ in range(5):
-            await stream.send_all(get("/file"))
-            await trio.testing.wait_all_tasks_blocked(0.01)
-            assert len(running.server.progress(1)) == 1  # the rest waits
-            assert (await read_reply(stream))[1] == data
-        count = running.server.statistics()
+    async with serving(site) as running:
+        running.let_wait()
+        async with await running.connect() as stream:
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
+            for _ in range(5):
+                await stream.send_all(get("/file"))
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                assert len(running.server.progress(1)) == 1  # the rest waits
+                assert (await read_reply(stream))[1] == data
+            count = running.server.statistics()
     assert (count.requests, count.repeated, count.broken) == (5, 4, 0)
     assert site.delivered_names == [("file", True)] * 5
 
@@ -241,11 +243,12 @@ async def test_what_goes_wrong_in_the_middle(tmp_path: Path, harm: str, autojump
     """A client that leaves or stops, a file that shrinks: noticed, told, and the connection is over."""
     site = make_site(tmp_path, Role.FILE)
     (tmp_path / "file").write_bytes(bytes(1 << 20))
-    async with serving(site, HttpLimits(pace=Pace(window_s=10)), drain=False, send_buffer=32 << 10) as running:
+    async with serving(site, HttpLimits(pace=Pace(window_s=10)), drain=False) as running:
         async with await running.connect() as other:
             await other.send_all(get("/file"))
             await read_reply(other)
-        # A small buffer from the beginning: else the kernel takes all of it at once.
+        # Small buffers from the beginning: else the kernel takes all of it at once.
+        running.let_wait()
         client = trio.socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await client.connect(("127.0.0.1", running.port))
