@@ -153,7 +153,20 @@ KINDS: dict[str, Kind] = {
     # Life of a machine
     "install.state": Kind(Level.NOTICE, "is now {state} (was {before}; {why})"),
     "install.installed": Kind(Level.NOTICE, "reports: installed. It boots its own disk from now on"),
-    "install.failed": Kind(Level.WARNING, "failed: {why}", "read its console; arm it again when mended"),
+    "install.failed": Kind(
+        Level.WARNING,
+        "failed: {why}",
+        "pxenet hosts show tells what it sent, its console more; arm it again when mended",
+    ),
+    "install.stalled": Kind(
+        Level.WARNING,
+        "got no further: {why}. It is still to be installed",
+        "its console says why it stopped there; pxenet doctor looks for what may be in its way",
+    ),
+    "install.cancelled": Kind(Level.NOTICE, "is not to be installed any more (was {before}; {why})"),
+    "install.retired": Kind(
+        Level.NOTICE, "is retired: nothing is served to it any more (was {before})", "pxenet reinstall takes it back"
+    ),
     "install.stopped": Kind(
         Level.WARNING,
         "started the installer {attempts} times and never reported the end: stopped, it boots its own disk",

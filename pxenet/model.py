@@ -229,7 +229,7 @@ class SeenHost:
 
 
 class InstallState(enum.Enum):
-    """The life of a machine, in the order of the values (design §6)."""
+    """The life of a machine, in the order of the values (design §6); the last two are a person's acts."""
 
     NEW = "new"
     OFFERED = "offered"
@@ -239,6 +239,8 @@ class InstallState(enum.Enum):
     INSTALLING = "installing"
     INSTALLED = "installed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,8 @@ class InstallRecord:
     since_at: float = 0.0
     reason: str = ""
     """Why it failed or was stopped, in words."""
+    log: str = ""
+    """The end of its installer's log, which it sent when it failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         "installed": "it has reported the end of its installation",
         "failed": "its installation failed; it waits to be armed again",
         "stopped": "it started the installer boot.max_attempts times and never reported the end",
+        "cancelled": "an order took back that it is to be installed (pxenet cancel)",
+        "retired": "it was taken out of service (pxenet retire): nothing is served to it",
         "no-profile": "its [[host]] names no profile, so nothing is installed",
         "no-profile-menu": "its [[host]] names no profile; boot.unknown shows the menu",
         "lost-profile": "its profile is not in the configuration",
@@ -108,6 +110,8 @@ def plan(
     host: Host | None, record: InstallRecord | None, settings: PlanSettings, profiles: Mapping[str, Profile]
 ) -> Plan:
     """What the machine boots now. ``host`` None: nothing is known of it; ``record`` None: it is seen for the first time, so armed."""
+    if record is not None and record.state is InstallState.RETIRED:
+        return Plan(Action.NONE, reason="retired", detail="pxenet reinstall takes it back into service")
     configured = host is not None and host.configured
     if not configured:
         plain = _FOR_UNKNOWN.get(settings.unknown)
@@ -128,6 +132,8 @@ def plan(
     if record is not None:
         if record.state is InstallState.INSTALLED:
             return Plan(Action.LOCAL, profile, "installed")
+        if record.state is InstallState.CANCELLED:
+            return Plan(Action.LOCAL, profile, "cancelled")
         if record.state is InstallState.FAILED:
             stopped = record.attempts >= settings.max_attempts
             return Plan(Action.LOCAL, profile, "stopped" if stopped else "failed", record.reason)

@@ -47,6 +47,9 @@ _STAGES = {
     "install.installed": ("installed", 9),
     "install.failed": ("failed", 9),
     "install.stopped": ("stopped", 9),
+    "install.cancelled": ("cancelled", 9),
+    "install.retired": ("retired", 9),
+    "install.stalled": ("stalled", 4),
 }
 _INSTALL = {
     "new": 0,
@@ -60,13 +63,13 @@ _INSTALL = {
 }
 """How far the states of an install are."""
 
-BAD = frozenset({"no address", "no loader", "lost", "failed", "stopped"})
+BAD = frozenset({"no address", "no loader", "lost", "stalled", "failed", "stopped"})
 """Stages in which somebody should do something; the line of the event says what."""
 
 _READING = 3
 """How far a machine is that reads files, and of which nothing else is known."""
 
-_ENDED = frozenset({"installed", "failed", "stopped"})
+_ENDED = frozenset({"installed", "failed", "stopped", "cancelled", "retired"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from pxenet.cli.asking import AsJson, Config, State, reporting, rows, settings_of
+from pxenet.cli.asking import (
+    AsJson,
+    Config,
+    NotRunningError,
+    State,
+    ask,
+    host_names,
+    reporting,
+    rows,
+    settings_of,
+    stored,
+)
 from pxenet.cli.output import print_json
 from pxenet.cli.tables import Column, ago, number_of_address, ordered, show
 from pxenet.rack.census import Census, Row
+from pxenet.server.control import RefusedError
 from pxenet.server.events import printable
 
 _NEXT = {"install": "installs", "local": "its disk", "menu": "menu", "none": "nothing"}
@@ -61,6 +74,54 @@ def hosts(
     for row in found:
         if row["state"] == "failed":
             print(printable(_advice(row)))
+
+
+def show_one(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Name or hardware address.", autocompletion=host_names)],
+    config: Config = None,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that is known of one machine.
+
+    Also what it sent when its installation failed: the end of its installer's log.
+
+    \b
+    Example:
+      pxenet hosts show web01
+    """
+    with reporting(as_json):
+        settings = settings_of(config, state)
+        try:
+            (row,) = ask(settings, ask="host", host=host)
+        except NotRunningError:
+            with stored(settings) as (_, census):
+                found = census.find(host)
+                if found is None:
+                    raise RefusedError(*census.stranger(host)) from None
+                row = census.host(found)
+    if as_json:
+        print_json(row)
+        return
+    now = time.time()
+    for name, value in _facts(row, now):
+        print(f"{name:<12}{printable(value)}")
+    for line in str(row["log"]).splitlines():
+        print(f"  | {printable(line)}")
+
+
+def _facts(row: Row, now: float) -> Iterator[tuple[str, str]]:
+    """Name and value of everything that is known."""
+    known = ("host", "mac", "uuid", "serial", "firmware", "vendor_class", "address", "profile", "state", "reason")
+    yield from ((name.replace("_", " "), str(row[name])) for name in known if row[name])
+    for name in ("since_at", "first_seen_at", "last_seen_at"):
+        if row[name]:
+            yield name.removesuffix("_at").replace("_", " "), ago(row[name], now)
+    if row["attempts"]:
+        yield "attempts", str(row["attempts"])
+    yield "next boot", f"{_NEXT.get(str(row['next']), row['next'])}: {row['because']}"
+    if row["log"]:
+        yield "its log", "the end of what it sent:"
 
 
 def _advice(row: Row) -> str:

@@ -13,11 +13,11 @@ from pxenet.cli.check import check
 from pxenet.cli.doctor import doctor
 from pxenet.cli.events import events
 from pxenet.cli.explain import explain
-from pxenet.cli.hosts import hosts
+from pxenet.cli.hosts import hosts, show_one
 from pxenet.cli.kickstart import app as kickstart
 from pxenet.cli.leases import leases
 from pxenet.cli.look import look
-from pxenet.cli.reinstall import reinstall
+from pxenet.cli.orders import cancel, reinstall, retire
 from pxenet.cli.reload import reload
 from pxenet.cli.render import render
 from pxenet.cli.replay import replay
@@ -47,6 +47,8 @@ for command in (
     leases,
     events,
     reinstall,
+    cancel,
+    retire,
     reload,
     simulate,
 ):
@@ -55,6 +57,7 @@ app.add_typer(kickstart, name="kickstart")
 app.add_typer(source, name="source")
 with_hosts = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 with_hosts.callback()(hosts)
+with_hosts.command("show")(show_one)
 with_hosts.command("add")(inventory.add)
 with_hosts.command("set")(inventory.set_keys)
 with_hosts.command("remove")(inventory.remove)

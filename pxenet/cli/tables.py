@@ -27,6 +27,8 @@ _COLOURS = {
     "installing": "33",
     "answered": "33",
     "booted": "33",
+    "cancelled": "2",
+    "retired": "2",
 }
 """SGR codes of states."""
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config.records import section_in
-from pxenet.config.schema import LISTS, SECTIONS, LoaderKeys
+from pxenet.config.schema import LISTS, SECTIONS, LoaderKeys, TimeoutKeys
 from pxenet.config.sections import Section
 from pxenet.model import Platform
 
@@ -83,8 +83,8 @@ def toml(value: object) -> str:
 
 def _keys_of(table: str, prefix: str, model: type[Section]) -> Iterator[KeyInfo]:
     for name, info in model.model_fields.items():
-        if info.annotation is LoaderKeys:
-            yield from _keys_of(table, f"{name}.", LoaderKeys)
+        if info.annotation in (LoaderKeys, TimeoutKeys):
+            yield from _keys_of(table, f"{name}.", info.annotation)
             continue
         if section_in(info.annotation) is not None or f"{table}.{name}" in SECTIONS:
             continue  # a table of its own

@@ -139,7 +139,7 @@ def _boot(draft: Draft) -> Boot:
     keys = draft.boot
     unknown: Unknown | str = Unknown(keys.unknown) if keys.unknown in rules.RESERVED_NAMES else keys.unknown
     loaders = MappingProxyType({**DEFAULT_LOADERS, **keys.loader.chosen()})
-    return Boot(unknown, keys.max_attempts, loaders)
+    return Boot(unknown, keys.max_attempts, loaders, MappingProxyType(keys.timeout.chosen()))
 
 
 def _profiles(draft: Draft, base: Path) -> tuple[tuple[Profile, ...], dict[str, ProfileTree]]:

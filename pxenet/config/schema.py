@@ -16,7 +16,7 @@ from pxenet.config import values
 from pxenet.config.records import KickstartKeys, tables_in
 from pxenet.config.sections import Section
 from pxenet.engine.dhcp import DhcpMode
-from pxenet.model import Loader, Platform
+from pxenet.model import InstallState, Loader, Platform
 
 
 def _loaders_of(platform: Platform) -> Callable[[object], Loader]:
@@ -73,6 +73,30 @@ class LoaderKeys(Section):
         """Those that are set."""
         written = {platform: getattr(self, platform.value) for platform in Platform}
         return {platform: loader for platform, loader in written.items() if loader is not None}
+
+
+class TimeoutKeys(Section):
+    """How long a machine may stay in each stage of an installation."""
+
+    offered: Duration = Field(
+        default=600,
+        description="From the offer to a boot loader that was read whole. What stalls before its kernel is told, and stays armed.",
+        examples=["10m"],
+    )
+    loading: Duration = Field(default=1800, description="From there to the kernel.", examples=["30m"])
+    booted: Duration = Field(
+        default=14400,
+        description="From there to the answer file. What takes longer from here on has failed, until it reports the end after all.",
+        examples=["4h"],
+    )
+    answered: Duration = Field(
+        default=14400, description="From there to the first file of the source.", examples=["4h"]
+    )
+    installing: Duration = Field(default=14400, description="From there to the report of the end.", examples=["4h"])
+
+    def chosen(self) -> dict[InstallState, float]:
+        """Seconds for each stage."""
+        return {InstallState(stage): getattr(self, stage) for stage in type(self).model_fields}
 
 
 class ServerKeys(Section):
@@ -230,6 +254,7 @@ class BootKeys(Section):
         description="Starts of an installer without a reported end before the machine is stopped.",
     )
     loader: LoaderKeys = Field(default=LoaderKeys(), description="Boot loader for each kind of firmware.")
+    timeout: TimeoutKeys = Field(default=TimeoutKeys(), description="How long each stage of an installation may last.")
 
 
 class DefaultsKeys(Section):

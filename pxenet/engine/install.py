@@ -23,8 +23,18 @@ from pxenet.engine.surface import NEVER
 from pxenet.events import Event
 from pxenet.model import InstallRecord, InstallState, Verdict
 
-DEFAULT_TIMEOUT_S = 4 * 3600.0
-"""A full server installation over a slow line takes an hour or two; one that takes four is stuck at a question."""
+DEFAULT_TIMEOUTS_S: Mapping[InstallState, float] = MappingProxyType(
+    {
+        # Firmware loads within a minute of its offer what it loads, and a boot loader its kernel, also where packets are lost.
+        InstallState.OFFERED: 600.0,
+        InstallState.LOADING: 1800.0,
+        # A full server installation over a slow line takes an hour or two; one that takes four is stuck at a question.
+        InstallState.BOOTED: 4 * 3600.0,
+        InstallState.ANSWERED: 4 * 3600.0,
+        InstallState.INSTALLING: 4 * 3600.0,
+    }
+)
+"""Seconds that a machine may stay in a state; infinite for as long as it likes."""
 
 DEFAULT_SETTLE_S = 2.0
 """A DISCOVER this soon after the kernel is a late or repeated one of the same boot: no firmware resets and asks again so fast."""
@@ -34,6 +44,9 @@ RETRY_S = 5.0
 
 MAX_REASON = 500
 """Characters kept of what a machine says about its failure."""
+
+MAX_LOG = 8000
+"""Characters kept of the log that a machine sends with it: the last ones."""
 
 MAX_GUESTS = 16_384
 """Tokens kept for machines that have no record and are not configured: names of boot texts are easily invented."""
@@ -57,6 +70,8 @@ class Evidence(enum.Enum):
     REPORTED_FAILED = "reported a failure"
     EXHAUSTED = "started the installer too often"
     TIMED_OUT = "timed out"
+    CANCELLED = "was taken back by order"
+    RETIRED = "was taken out of service"
     REARMED = "was armed again"
 
 
@@ -71,27 +86,32 @@ STATES = tuple(InstallState)
 def _table() -> Mapping[tuple[InstallState, Evidence], InstallState]:
     """The whole life of a machine: from each state (column), by each evidence (row), to the state named; a dot stays."""
     # fmt: off
+    by = Evidence
     rows = {
-        #                             new        offered    loading    booted     answered   installing installed failed
-        Evidence.ASKED:              (".",       ".",       ".",       "new",     "new",     "new",     ".",      "."),
-        Evidence.OFFERED:            ("offered", ".",       ".",       ".",       ".",       ".",       ".",      "."),
-        Evidence.LOADING:            ("loading", "loading", ".",       "loading", "loading", "loading", ".",      "."),
-        Evidence.BOOTED:             ("booted",  "booted",  "booted",  ".",       ".",       ".",       ".",      "."),
-        Evidence.ANSWERED:           ("answered",) * 4 +                         (".",       ".",       ".",      "."),
+        #                       new       offered   loading    booted     answered   installing installed failed    cancelled retired
+        by.ASKED:              ".         .         .          new        new        new        .         .         .         .",
+        by.OFFERED:            "offered   .         .          .          .          .          .         .         .         .",
+        by.LOADING:            "loading   loading   .          loading    loading    loading    .         .         .         .",
+        by.BOOTED:             "booted    booted    booted     .          .          .          .         .         .         .",
+        by.ANSWERED:           "answered  answered  answered   answered   .          .          .         .         .         .",
         # A running host may look into the repository: only after a boot of ours does that mean an installation.
-        Evidence.INSTALLING:         (".",       ".",       "installing", "installing", "installing", ".",    ".",      "."),
-        Evidence.REPORTED_INSTALLED: ("installed",) * 6 +                                              (".",      "installed"),
-        Evidence.REPORTED_FAILED:    ("failed",) * 6 +                                                 (".",      "."),
-        Evidence.EXHAUSTED:          (".",       ".",       ".",       "failed",  "failed",  "failed",  ".",      "."),
-        Evidence.TIMED_OUT:          (".",       ".",       ".",       "failed",  "failed",  "failed",  ".",      "."),
-        Evidence.REARMED:            ("new",) * 8,
+        by.INSTALLING:         ".         .         installing installing installing .          .         .         .         .",
+        # Nobody can stop an installer that runs: when it reaches its end, that is what has happened.
+        by.REPORTED_INSTALLED: "installed installed installed  installed  installed  installed  .         installed installed .",
+        by.REPORTED_FAILED:    "failed    failed    failed     failed     failed     failed     .         .         .         .",
+        by.EXHAUSTED:          ".         .         .          failed     failed     failed     .         .         .         .",
+        # Before its kernel nothing has happened to the machine: whatever was in its way, its next boot may try again.
+        by.TIMED_OUT:          ".         new       new        failed     failed     failed     .         .         .         .",
+        by.CANCELLED:          "cancelled cancelled cancelled  cancelled  cancelled  cancelled  .         .         .         .",
+        by.RETIRED:            "retired   retired   retired    retired    retired    retired    retired   retired   retired   .",
+        by.REARMED:            "new       new       new        new        new        new        new       new       new       new",
     }
     # fmt: on
     return MappingProxyType(
         {
             (state, evidence): state if name == "." else InstallState(name)
             for evidence, row in rows.items()
-            for state, name in zip(STATES, row, strict=True)
+            for state, name in zip(STATES, row.split(), strict=True)
         }
     )
 
@@ -104,7 +124,9 @@ _BOOTS_AGAIN = frozenset({Evidence.ASKED, Evidence.LOADING})
 the first that shows is the boot loader."""
 
 _UNDER_WAY = frozenset({InstallState.BOOTED, InstallState.ANSWERED, InstallState.INSTALLING})
-_ENDED = frozenset({InstallState.INSTALLED, InstallState.FAILED})
+_STAGES = frozenset(DEFAULT_TIMEOUTS_S)
+_REPORTED = frozenset({InstallState.INSTALLED, InstallState.FAILED})
+_ENDED = _REPORTED | {InstallState.CANCELLED, InstallState.RETIRED}
 _RANK = {state: rank for rank, state in enumerate(STATES)}
 
 
@@ -138,14 +160,17 @@ class Installs:
         secret: bytes,
         *,
         max_attempts: int = 3,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        timeouts_s: Mapping[InstallState, float] = DEFAULT_TIMEOUTS_S,
         settle_s: float = DEFAULT_SETTLE_S,
         keys: Iterable[str] = (),
     ) -> None:
-        """``records`` as stored; ``keys`` of the configured machines, whose tokens are to be known before they show themselves."""
+        """``records`` as stored; ``keys`` of the configured machines, whose tokens are to be known before they show themselves.
+
+        ``timeouts_s``: seconds for each of the stages that :data:`DEFAULT_TIMEOUTS_S` has.
+        """
         self._secret = secret
         self._max_attempts = max_attempts
-        self._timeout_s = timeout_s
+        self._timeouts_s = timeouts_s
         self._settle_s = settle_s
         self._records: dict[str, InstallRecord] = {}
         # Token → (key, generation). Looking a guess up in a dictionary compares whole strings only after a keyed hash of all of it has
@@ -155,9 +180,9 @@ class Installs:
         self._configured = frozenset(keys)
         # Machines of which nothing but a token is known, the oldest first.
         self._guests: dict[str, None] = {}
-        # Machines under way, and when they time out. An entry of the heap counts only where the dictionary says the same: a report that
-        # failed to be written, or a clock set back, brings in a machine that is due before others.
-        self._under_way: dict[str, float] = {}
+        # Machines in a stage, and when they time out. An entry of the heap counts only where the dictionary says the same: a report
+        # that failed to be written, or a clock set back, brings in a machine that is due before others.
+        self._staged: dict[str, float] = {}
         self._dues: list[tuple[float, str]] = []
         # Reports whose commit is on its way: the record they lead to, and how many commits carry it.
         self._reports: dict[str, tuple[InstallRecord, int]] = {}
@@ -171,9 +196,20 @@ class Installs:
         for key in self._configured:
             self.token(key)
 
-    def reconfigure(self, *, max_attempts: int, keys: Iterable[str]) -> None:
+    def reconfigure(
+        self,
+        *,
+        max_attempts: int,
+        keys: Iterable[str],
+        timeouts_s: Mapping[InstallState, float] = DEFAULT_TIMEOUTS_S,
+    ) -> None:
         """From now on these machines are configured. Nobody's state or token changes, nor what is being written."""
         self._max_attempts = max_attempts
+        if timeouts_s != self._timeouts_s:
+            self._timeouts_s = timeouts_s
+            for record in [record for record in self._records.values() if record.state in _STAGES]:
+                if record.key not in self._reports:
+                    self._watch(record)
         left, self._configured = self._configured, frozenset(keys)
         for key in self._configured:
             self._guests.pop(key, None)
@@ -191,7 +227,7 @@ class Installs:
         return list(self._records.values())
 
     def armed(self, key: str) -> bool:
-        """The machine is to be installed: it has neither reported the end nor failed. One never seen is armed."""
+        """The machine is to be installed: it has reported no end, and nobody said otherwise. One never seen is armed."""
         record = self._records.get(key)
         return record is None or record.state not in _ENDED
 
@@ -236,8 +272,8 @@ class Installs:
             return [], []
         return [self._put(after)], [self._told(before, after, evidence, why)]
 
-    def callback(self, token: str, outcome: str, reason: str, now: float) -> CallbackResult:
-        """A machine reports: ``outcome`` is "installed" or "failed", ``reason`` its own words, or empty.
+    def callback(self, token: str, outcome: str, reason: str, now: float, log: str = "") -> CallbackResult:
+        """A machine reports: ``outcome`` is "installed" or "failed", ``reason`` its own words, or empty, ``log`` what it sends along.
 
         Nothing has happened yet when this returns: the transition is made by ``committed`` with the verdict ``DURABLE``. A report
         that says nothing new is accepted without changes. Any other outcome is a ValueError.
@@ -253,25 +289,47 @@ class Installs:
             return _refused(CallbackStatus.STALE, key, "its token is from before the machine was armed again")
         if evidence is Evidence.REPORTED_FAILED and before.state is InstallState.INSTALLED:
             return _refused(CallbackStatus.STALE, key, "it says failed, but has reported installed before")
-        after = _moved(before, evidence, now, reason=reason[:MAX_REASON] or evidence.value)
+        after = _moved(before, evidence, now, reason=reason[:MAX_REASON] or evidence.value, log=log[-MAX_LOG:])
         if after is before and not carried:
             return CallbackResult(CallbackStatus.ACCEPTED, key)
         self._reports[key] = (after, carried + 1 if after is before else 1)
-        self._under_way.pop(key, None)  # it does not time out while its report is being written
+        self._staged.pop(key, None)  # it does not time out while its report is being written
         return CallbackResult(CallbackStatus.ACCEPTED, key, (after,))
 
     def rearm(self, key: str, now: float) -> tuple[list[InstallRecord], list[Event]]:
         """Arm a machine again: an explicit act of a person, to be confirmed to them only when durable. Old tokens are stale."""
+        return self._begin_anew(key, Evidence.REARMED, now)
+
+    def retire(self, key: str, now: float) -> tuple[list[InstallRecord], list[Event]]:
+        """Take a machine out of service, whatever it does: a person's act like ``rearm``, which alone undoes it."""
+        return (
+            self._begin_anew(key, Evidence.RETIRED, now)
+            if self._current(key).state is not InstallState.RETIRED
+            else ([], [])
+        )
+
+    def cancel(self, key: str, now: float) -> tuple[list[InstallRecord], list[Event]]:
+        """Take back that a machine is to be installed; nothing, when it is not. Its token stays: an installer that runs may report."""
+        before = self._current(key)
+        if key in self._reports:
+            return [], []  # it has come to an end, which is being written
+        after = _moved(before, Evidence.CANCELLED, now)
+        if after is before:
+            return [], []
+        return [self._put(after)], [self._told(before, after, Evidence.CANCELLED, Evidence.CANCELLED.value)]
+
+    def _begin_anew(self, key: str, evidence: Evidence, now: float) -> tuple[list[InstallRecord], list[Event]]:
+        """What was before counts no more: neither attempts nor tokens."""
         before = self._current(key)
         after = replace(
-            _moved(before, Evidence.REARMED, now), generation=before.generation + 1, attempts=0, reason="", since_at=now
+            _moved(before, evidence, now), generation=before.generation + 1, attempts=0, reason="", log="", since_at=now
         )
         self._reports.pop(key, None)
         self._token_of.pop(key, None)
         self._tokens.pop(self._make_token(key, after.generation - _REMEMBERED_GENERATIONS - 1), None)
         self._put(after)
         self.token(key)
-        return [after], [self._told(before, after, Evidence.REARMED, Evidence.REARMED.value)]
+        return [after], [self._told(before, after, evidence, evidence.value)]
 
     def committed(self, change: InstallRecord, verdict: Verdict, now: float) -> list[Event]:
         """The fate of a change that this class asked to make durable.
@@ -295,13 +353,13 @@ class Installs:
         return [self._told(before, change, _EVIDENCE_OF[change.state], change.reason)]
 
     def tick(self, now: float) -> tuple[list[InstallRecord], list[Event]]:
-        """Fail what has been under way for too long, and offer again what could not be written."""
+        """End what has been in a stage for too long, and offer again what could not be written."""
         changes: list[InstallRecord] = []
         events: list[Event] = []
         while self._first_due() <= now:
             _, key = heapq.heappop(self._dues)
             before = self._records[key]
-            why = f"timed out: {before.state.value} for {_hours(self._timeout_s)}"
+            why = f"timed out: {before.state.value} for {_hours(self._timeouts_s[before.state])}"
             after = self._put(_moved(before, Evidence.TIMED_OUT, now, reason=why))
             changes.append(after)
             events.append(self._told(before, after, Evidence.TIMED_OUT, why))
@@ -319,7 +377,7 @@ class Installs:
         Nobody has waited for that long: the times of machines under way move along, but for those that are by the new clock already.
         """
         changes: list[InstallRecord] = []
-        for record in [record for record in self._records.values() if record.state in _UNDER_WAY]:
+        for record in [record for record in self._records.values() if record.state in _STAGES]:
             if now - within_s <= record.since_at <= now:
                 continue
             moved = self._records[record.key] = replace(record, since_at=record.since_at + by_s)
@@ -348,14 +406,14 @@ class Installs:
     def _is_news(before: InstallRecord, change: InstallRecord) -> bool:
         """A durable report that has not taken effect yet; an earlier arming's, or one overtaken by "installed", never will."""
         return (
-            change.state in _ENDED
+            change.state in _REPORTED
             and change.generation == before.generation
             and before.state is not InstallState.INSTALLED
             and before != change
         )
 
     def _first_due(self) -> float:
-        while self._dues and self._under_way.get(self._dues[0][1]) != self._dues[0][0]:
+        while self._dues and self._staged.get(self._dues[0][1]) != self._dues[0][0]:
             heapq.heappop(self._dues)
         return self._dues[0][0] if self._dues else NEVER
 
@@ -379,9 +437,10 @@ class Installs:
         return record
 
     def _watch(self, record: InstallRecord) -> None:
-        self._under_way.pop(record.key, None)
-        if record.state in _UNDER_WAY:
-            due_at = self._under_way[record.key] = record.since_at + self._timeout_s
+        self._staged.pop(record.key, None)
+        due_at = record.since_at + self._timeouts_s.get(record.state, NEVER)
+        if due_at < NEVER:
+            self._staged[record.key] = due_at
             heapq.heappush(self._dues, (due_at, record.key))
 
     def _told(self, before: InstallRecord, after: InstallRecord, evidence: Evidence, why: str) -> Event:
@@ -394,7 +453,10 @@ class Installs:
             "attempts": after.attempts,
             "callback": f"installed/{self.token(after.key)}",
         }
-        return Event(_KIND_OF.get(evidence, "install.state"), _mac_of(after.key), 0, detail)
+        if after.log:
+            detail["log"] = after.log
+        kind = "install.stalled" if _stalled(before, evidence) else _KIND_OF.get(evidence, "install.state")
+        return Event(kind, _mac_of(after.key), 0, detail)
 
 
 _OUTCOMES = {"installed": Evidence.REPORTED_INSTALLED, "failed": Evidence.REPORTED_FAILED}
@@ -404,25 +466,34 @@ _KIND_OF = {
     Evidence.REPORTED_FAILED: "install.failed",
     Evidence.TIMED_OUT: "install.failed",
     Evidence.EXHAUSTED: "install.stopped",
+    Evidence.CANCELLED: "install.cancelled",
+    Evidence.RETIRED: "install.retired",
 }
 
 
 def _moved(
-    before: InstallRecord, evidence: Evidence, now: float, *, profile: str = "", reason: str = ""
+    before: InstallRecord, evidence: Evidence, now: float, *, profile: str = "", reason: str = "", log: str = ""
 ) -> InstallRecord:
     """The record after ``evidence``; the very same object when that proves nothing new. States that were skipped count as passed."""
     state = TRANSITIONS[before.state, evidence]
     if state is before.state:
         return before
-    started = _RANK[before.state] < _RANK[InstallState.BOOTED] <= _RANK[state] and state is not InstallState.FAILED
+    reached = state in _UNDER_WAY or state is InstallState.INSTALLED
+    started = reached and _RANK[before.state] < _RANK[InstallState.BOOTED]
+    failed = state is InstallState.FAILED
     return replace(
         before,
         state=state,
         profile=profile or before.profile,
         attempts=before.attempts + started,
         since_at=now,
-        reason=reason if state is InstallState.FAILED else "",
+        reason=reason if failed else "",
+        log=log if failed else "",
     )
+
+
+def _stalled(before: InstallRecord, evidence: Evidence) -> bool:
+    return evidence is Evidence.TIMED_OUT and before.state not in _UNDER_WAY
 
 
 def _refused(status: CallbackStatus, key: str, why: str) -> CallbackResult:

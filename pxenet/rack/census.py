@@ -40,6 +40,14 @@ class Census:
             if host is not None and host.key == key:
                 yield self._host(host, seen.get(key), holding)
 
+    def host(self, host: Host) -> Row:
+        """Everything that is known of one machine: its row of ``hosts``, and what it has sent."""
+        now = self._rack.clock()
+        holding = {lease.mac: lease.address for lease in self._leases() if _live(lease, now)}
+        record = self._rack.installs.record(host.key)
+        row = self._host(host, self._rack.hosts.seen_as(host.key), holding)
+        return row | {"log": record.log if record is not None else ""}
+
     def leases(self) -> Iterator[Row]:
         """Every address that was ever acknowledged to a machine."""
         now = self._rack.clock()

@@ -49,6 +49,7 @@ from pxenet.rack.discreet import discreet
 from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.layout import Layout, layout
 from pxenet.rack.recorder import Recorder
+from pxenet.rack.said import reason_in
 from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, tftp_settings, unknown_profile
 from pxenet.store.base import Store
@@ -73,8 +74,6 @@ _STANDING = 512
 """Contents of which the file is kept open and the way to it remembered: several racks' worth of different installs."""
 
 _CALLBACKS = ("installed", "failed")
-_MAX_REASON = 500
-"""Characters of a machine's own words about its failure that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +133,7 @@ class Rack:
             store.installs(),
             store.secret(),
             max_attempts=settings.boot.max_attempts,
+            timeouts_s=settings.boot.timeouts_s,
             keys=[host.key for host in settings.hosts],
         )
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
@@ -187,7 +187,11 @@ class Rack:
         out = self.dhcp.reconfigure(dhcp_settings(settings), self.clock())
         self.tftp.reconfigure(tftp_settings(settings, self._tid_ports))
         self.hosts.reconfigure(settings.hosts, unknown_profile(settings))
-        self.installs.reconfigure(max_attempts=settings.boot.max_attempts, keys=[host.key for host in settings.hosts])
+        self.installs.reconfigure(
+            max_attempts=settings.boot.max_attempts,
+            timeouts_s=settings.boot.timeouts_s,
+            keys=[host.key for host in settings.hosts],
+        )
         self.access.reconfigure(names_suffice=hears_no_dhcp(settings))
         self.cache.shelf.limit(settings.server.cache_gib << 30)
         self._take(prepared)
@@ -346,8 +350,9 @@ class Rack:
             return None
         if request.method not in ("GET", "POST"):
             return Report(Reply(405, "a report is made by GET or POST\n"))
-        words = parse_qs(request.query).get("reason", [request.body.decode("utf-8", "replace")])[0]
-        result = self.installs.callback(token, outcome, words[:_MAX_REASON].strip(), self.clock())
+        log = request.body.decode("utf-8", "replace").strip()
+        words = parse_qs(request.query).get("reason", [reason_in(log)])[0]
+        result = self.installs.callback(token, outcome, words.strip(), self.clock(), log)
         for event in result.events:
             self.tell(event)
         if result.status is CallbackStatus.UNKNOWN:

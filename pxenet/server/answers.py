@@ -1,4 +1,4 @@
-"""What the running server answers to commands: its state, machines, leases, events, and the order to install a machine again.
+"""What the running server answers to commands: its state, machines, leases, events, and orders for machines.
 
 Knows the rack, the log and the counters of all engines. Must not know sockets (``control``).
 """
@@ -21,10 +21,11 @@ import trio
 from pxenet import __version__
 from pxenet.capture.made import Frame
 from pxenet.config import Problem
-from pxenet.model import InstallRecord, Verdict
+from pxenet.model import Host, Verdict
 from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
 from pxenet.rack.census import Census, Row
+from pxenet.rack.orders import ORDERS, carry_out, outcome
 from pxenet.server.commit import Committer
 from pxenet.server.control import RefusedError, Reply
 from pxenet.server.events import EventLog, Told, record
@@ -68,9 +69,10 @@ class Answers:
         self._asks: Mapping[str, Callable[[Mapping[str, object], Reply], Awaitable[None]]] = {
             "status": self._status,
             "hosts": self._hosts,
+            "host": self._host,
             "leases": self._leases,
             "events": self._events,
-            "reinstall": self._reinstall,
+            **{order: partial(self._order, order) for order in ORDERS},
             "capture": self._capture,
             "reload": self._reload,
             "change_hosts": self._change_hosts,
@@ -111,6 +113,9 @@ class Answers:
     async def _hosts(self, request: Mapping[str, object], reply: Reply) -> None:
         await reply.rows(self._census.hosts())
 
+    async def _host(self, request: Mapping[str, object], reply: Reply) -> None:
+        await reply.rows([self._census.host(self._find(str(request.get("host"))))])
+
     async def _leases(self, request: Mapping[str, object], reply: Reply) -> None:
         await reply.rows(self._census.leases())
 
@@ -145,26 +150,25 @@ class Answers:
 
             await _until_gone(reply, feed)
 
-    async def _reinstall(self, request: Mapping[str, object], reply: Reply) -> None:
-        word = str(request.get("host"))
+    async def _order(self, order: str, request: Mapping[str, object], reply: Reply) -> None:
         rack = self._desk.rack
-        host = self._census.find(word)
-        if host is None:
-            raise RefusedError(*self._census.stranger(word))
-        changes, events = rack.installs.rearm(host.key, rack.clock())
+        host = self._find(str(request.get("host")))
+        before = rack.installs.record(host.key)
+        changes, events = carry_out(rack.installs, order, host.key, rack.clock())
         for event in events:
             rack.say(event)
         # A person who leaves does not take the order back.
         with trio.CancelScope(shield=True):
-            verdict = await self._desk.committer.commit(changes)
+            verdict = await self._desk.committer.commit(changes) if changes else Verdict.DURABLE
         rack.committed(changes, verdict)
         if verdict is not Verdict.DURABLE:
             why = getattr(self._desk.store, "last_failure", "")
             raise RefusedError(
-                f"{host.name} is armed as long as this server runs, but that could not be written{f' ({why})' if why else ''}",
+                f"{host.name} {self._census.next_boot(host)} as long as this server runs, but that could not be written"
+                f"{f' ({why})' if why else ''}",
                 "free disk space in the state directory, or repair it; the server tries again by itself",
             )
-        await reply.rows([armed(host.name, changes[0], self._census.next_boot(host))])
+        await reply.rows([outcome(rack, self._census, host, before)])
 
     async def _reload(self, request: Mapping[str, object], reply: Reply) -> None:
         """Take the configuration as it is now. ``config``: the file that is meant, which must be the server's own."""
@@ -204,10 +208,14 @@ class Answers:
     async def _added_hosts(self, request: Mapping[str, object], reply: Reply) -> None:
         await reply.rows(json.loads(host.keys) for host in self._desk.rack.settings.added)
 
-    def _mac(self, word: str) -> bytes:
+    def _find(self, word: str) -> Host:
         host = self._census.find(word)
         if host is None:
             raise RefusedError(*self._census.stranger(word))
+        return host
+
+    def _mac(self, word: str) -> bytes:
+        host = self._find(word)
         seen = self._desk.rack.hosts.seen_as(host.key)
         return host.mac or (seen.mac if seen is not None else b"\0")
 
@@ -217,17 +225,6 @@ def change_row(found: Changed | list[Problem]) -> Row:
     if isinstance(found, list):
         return {"hosts": {}, "problems": [asdict(problem) for problem in found], "notes": []}
     return {"hosts": dict(found.fates), "problems": [], "notes": [asdict(note) for note in found.notes]}
-
-
-def armed(name: str, change: InstallRecord, next_boot: str) -> Row:
-    """The answer to an order that was carried out."""
-    return {
-        "host": name,
-        "key": change.key,
-        "state": change.state.value,
-        "armings": change.generation,
-        "next": next_boot,
-    }
 
 
 class _Following:

@@ -19,6 +19,8 @@ class Column:
     sql: str
     pack: Callable[[Any], Any]
     unpack: Callable[[Any], Any]
+    since: int = 1
+    """The schema that brought it, where it came later than its table; it then needs a default in ``sql``, and one in the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,23 @@ class Table:
             f"ON CONFLICT ({names[0]}) DO UPDATE SET {update}"
         )
 
-    @property
-    def select(self) -> str:
-        return f"SELECT {', '.join(c.name for c in self.columns)} FROM {self.name} ORDER BY {self.columns[0].name}"
+    def select(self, version: int) -> str:
+        """All rows, as far as a store of that schema has columns for them."""
+        names = [c.name for c in self.columns if c.since <= version]
+        return f"SELECT {', '.join(names)} FROM {self.name} ORDER BY {names[0]}"
+
+    def upgrade(self, version: int) -> list[str]:
+        """What brings a store of an earlier schema up to date."""
+        if self.since > version:
+            return [self.create]
+        later = (c for c in self.columns if c.since > version)
+        return [f"ALTER TABLE {self.name} ADD COLUMN {c.name} {c.sql}" for c in later]
 
     def pack(self, record: Change) -> list[Any]:
         return [c.pack(getattr(record, c.name)) for c in self.columns]
 
     def unpack(self, row: Sequence[Any]) -> Any:
-        return self.record(*(c.unpack(value) for c, value in zip(self.columns, row, strict=True)))
+        return self.record(*(c.unpack(value) for c, value in zip(self.columns, row, strict=False)))
 
 
 def _same(value: Any) -> Any:
@@ -72,10 +82,11 @@ def _hex(name: str) -> Column:
     return Column(name, "TEXT NOT NULL", bytes.hex, bytes.fromhex)
 
 
-def _text(name: str) -> Column:
+def _text(name: str, since: int = 1) -> Column:
     # Kept with JSON's escapes, which plain names have none of: host names come off the wire, and a NUL or a lone surrogate in one
     # would be cut or refused by SQLite.
-    return Column(name, "TEXT NOT NULL", lambda s: json.dumps(s)[1:-1], lambda s: json.loads(f'"{s}"', strict=False))
+    sql = "TEXT NOT NULL" if since == 1 else "TEXT NOT NULL DEFAULT ''"
+    return Column(name, sql, lambda s: json.dumps(s)[1:-1], lambda s: json.loads(f'"{s}"', strict=False), since)
 
 
 def _time(name: str) -> Column:
@@ -132,6 +143,7 @@ TABLES = (
             _integer("generation"),
             _time("since_at"),
             _text("reason"),
+            _text("log", since=3),
         ),
     ),
     Table("added", AddedHost, (_text("name"), _text("keys")), since=2),

@@ -34,7 +34,7 @@ DATABASE = "pxenet.db"
 MARKER = "pxenet.marker"
 LOCK = "pxenet.lock"
 
-_SCHEMA = 2
+_SCHEMA = 3
 _APPLICATION = 0x7078656E  # "pxen": file(1) and we can tell our database from a stray one
 _BUSY_S = 2.0  # a person's sqlite3 shell may hold the write lock for a moment; longer than this is a failure
 
@@ -113,9 +113,10 @@ class SqliteStore:
         table = TABLE_OF[kind]
         try:
             connection = self._usable()
-            if _version(connection) < table.since:  # only looked at, and written by an earlier version
+            version = _version(connection)
+            if version < table.since:  # only looked at, and written by an earlier version
                 return []
-            rows = connection.execute(table.select).fetchall()
+            rows = connection.execute(table.select(version)).fetchall()
             return [table.unpack(row) for row in rows]
         except (sqlite3.DatabaseError, ValueError, TypeError, OSError) as error:
             raise StoreError(_unreadable(self._directory, f"table {table.name}: {error}")) from error
@@ -322,7 +323,7 @@ def _check_schema(directory: Path, connection: sqlite3.Connection, *, fresh: boo
         raise StoreError(_unreadable(directory, str(problem)))
     for table in TABLES:
         if table.since <= version:
-            connection.execute(f"{table.select} LIMIT 0")  # raises when table or column is missing
+            connection.execute(f"{table.select(version)} LIMIT 0")  # raises when table or column is missing
     _use_log(directory, connection)
     if version < _SCHEMA and not reading:
         _upgrade(connection, version)
@@ -354,8 +355,8 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     """From an earlier schema to ours, all or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     for table in TABLES:
-        if table.since > version:
-            connection.execute(table.create)
+        for statement in table.upgrade(version):
+            connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {_SCHEMA}")
     connection.execute("COMMIT")
 

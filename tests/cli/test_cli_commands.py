@@ -64,6 +64,8 @@ COMMANDS = (
     "leases",
     "events",
     "reinstall",
+    "cancel",
+    "retire",
     "simulate",
 )
 

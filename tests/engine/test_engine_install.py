@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxenet.engine.install import (
-    DEFAULT_TIMEOUT_S,
+    DEFAULT_TIMEOUTS_S,
+    MAX_LOG,
     MAX_REASON,
     OBSERVABLE,
     RETRY_S,
@@ -30,8 +31,10 @@ SECRET = bytes(range(32))
 ONE_BOOT = (E.ASKED, E.OFFERED, E.LOADING, E.BOOTED, E.ANSWERED, E.INSTALLING)
 
 
-def new(*records: InstallRecord, max_attempts: int = 3, timeout_s: float = DEFAULT_TIMEOUT_S) -> Installs:
-    return Installs(records, SECRET, max_attempts=max_attempts, timeout_s=timeout_s)
+def new(*records: InstallRecord, max_attempts: int = 3, timeout_s: float = 4 * 3600.0) -> Installs:
+    """``timeout_s``: for each stage from the kernel on; before it there is no hurry."""
+    stages = dict.fromkeys((S.BOOTED, S.ANSWERED, S.INSTALLING), timeout_s)
+    return Installs(records, SECRET, max_attempts=max_attempts, timeouts_s=stages)
 
 
 def watch(installs: Installs, *evidence: Evidence, now: float = 0.0, step: float = 10.0) -> float:
@@ -61,10 +64,11 @@ def report(installs: Installs, outcome: str = "installed", now: float = 100.0, r
 
 
 def test_the_table_is_complete() -> None:
-    """Every state knows what to do with every evidence; nothing leads to ``new`` but another boot and an explicit act."""
+    """Every state knows what to do with every evidence; nothing leads back but another boot, a stall before the kernel and an order."""
     assert set(TRANSITIONS) == {(state, evidence) for state in S for evidence in E}
     back = {evidence for (before, evidence), after in TRANSITIONS.items() if STATES.index(after) < STATES.index(before)}
-    assert back == {E.ASKED, E.LOADING, E.REARMED, E.REPORTED_INSTALLED}  # the last: from failed, which stands after it
+    # The last: from failed and cancelled, which stand after it.
+    assert back == {E.ASKED, E.LOADING, E.TIMED_OUT, E.REARMED, E.REPORTED_INSTALLED}
     assert {e for (b, e), after in TRANSITIONS.items() if after is S.INSTALLED and b is not after} == {
         E.REPORTED_INSTALLED
     }
@@ -281,6 +285,17 @@ def test_what_cannot_be_observed_is_a_mistake(evidence: Evidence) -> None:
         new().observe(KEY, evidence, "", 0.0)
 
 
+def test_the_end_of_its_log_is_kept() -> None:
+    """What a machine sends with its failure is in the record and told; of a long log the end. Armed again, it is gone."""
+    installs = new()
+    watch(installs, *ONE_BOOT)
+    result = installs.callback(installs.token(KEY), "failed", "no disk", 100.0, "first\n" + "x" * MAX_LOG)
+    (event,) = installs.committed(result.changes[0], Verdict.DURABLE, 100.0)
+    assert ("x" * MAX_LOG, "x" * MAX_LOG) == (result.changes[0].log, event.detail["log"])
+    (change,), _ = installs.rearm(KEY, 110.0)
+    assert "" == change.log
+
+
 def test_what_a_machine_says_is_cut() -> None:
     installs = new()
     report(installs, "failed", reason="x" * 10_000)
@@ -313,7 +328,7 @@ def test_a_report_that_could_not_be_written_has_not_happened() -> None:
     result = installs.callback(installs.token(KEY), "installed", "", 50.0)
     assert installs.committed(result.changes[0], Verdict.FAILED, 51.0) == []
     assert state(installs) is S.BOOTED
-    assert installs.deadline() == DEFAULT_TIMEOUT_S
+    assert installs.deadline() == 4 * 3600.0
     watch(installs, E.INSTALLING, now=52.0)
     assert state(installs) is S.INSTALLING
     assert report(installs) == ["install.installed"]
@@ -387,7 +402,7 @@ def test_invented_machines_cost_a_bounded_amount_of_memory(monkeypatch: pytest.M
 
 
 def test_a_machine_that_hangs_fails() -> None:
-    """Under way for longer than the time-out: failed, with the reason; before the kernel there is no hurry."""
+    """Under way for longer than the time-out: failed, with the reason; a stage without a time-out may last."""
     installs = new(timeout_s=3600.0)
     watch(installs, E.OFFERED, E.LOADING)
     assert installs.deadline() == NEVER
@@ -398,6 +413,32 @@ def test_a_machine_that_hangs_fails() -> None:
     assert [(change.state, change.reason) for change in changes] == [(S.FAILED, "timed out: answered for 1 h")]
     assert [event.kind for event in events] == ["install.failed"]
     assert installs.deadline() == NEVER
+
+
+@pytest.mark.parametrize("stage", DEFAULT_TIMEOUTS_S, ids=lambda stage: stage.value)
+def test_each_stage_has_its_own_time(stage: InstallState) -> None:
+    """What stalls before its kernel is still to be installed, and may try again; what stalls behind it has failed."""
+    timeouts = {one: 10.0 * place for place, one in enumerate(DEFAULT_TIMEOUTS_S, start=1)}
+    installs = Installs([InstallRecord(KEY, stage, attempts=1, since_at=1000.0)], SECRET, timeouts_s=timeouts)
+    due_at = 1000.0 + timeouts[stage]
+    assert due_at == installs.deadline()
+    assert ([], []) == installs.tick(due_at - 1.0)
+    (change,), (event,) = installs.tick(due_at)
+    early = stage in (S.OFFERED, S.LOADING)
+    assert (S.NEW if early else S.FAILED, 1) == (change.state, change.attempts)
+    assert ("install.stalled" if early else "install.failed") == event.kind
+    assert f"timed out: {stage.value} for {timeouts[stage]:g} s" == event.detail["why"]
+    assert early == installs.armed(KEY)
+
+
+def test_other_times_hold_at_once() -> None:
+    """Also for machines that are in a stage already; infinite: it may last."""
+    installs = new(timeout_s=100.0)
+    installs.observe(KEY, E.BOOTED, "alma9", 0.0)
+    installs.reconfigure(max_attempts=3, keys=[], timeouts_s={S.BOOTED: 50.0})
+    assert 50.0 == installs.deadline()
+    installs.reconfigure(max_attempts=3, keys=[], timeouts_s={S.BOOTED: NEVER})
+    assert NEVER == installs.deadline()
 
 
 def test_each_machine_has_its_own_time() -> None:
@@ -426,11 +467,12 @@ def test_a_clock_that_is_set_moves_deadlines_along(by_s: float) -> None:
     installs.observe("early", E.BOOTED, "alma9", 2000.0)
     installs.observe("reported", E.BOOTED, "alma9", 2001.0)
     report = installs.callback(installs.token("reported"), "installed", "", 2002.0).changes[0]
-    installs.observe("ended", E.LOADING, "alma9", 2003.0)
+    installs.observe("loading", E.LOADING, "alma9", 2003.0)
     now = 2060.0 + by_s
     installs.observe("after", E.BOOTED, "alma9", now - 4.0)
     changes = installs.clock_moved(by_s, now, 5.0)
-    assert [(change.key, change.since_at) for change in changes] == [("early", 2000.0 + by_s)]
+    moved = [("early", 2000.0 + by_s), ("loading", 2003.0 + by_s)]
+    assert moved == [(change.key, change.since_at) for change in changes]
     assert installs.tick(now) == ([], [])
     assert installs.deadline() == now + 40.0
     installs.committed(report, Verdict.FAILED, now)
@@ -486,7 +528,62 @@ def watch_all(installs: Installs) -> list[Event]:
         result = installs.callback(installs.token(KEY), outcome, "", 110.0)
         events += installs.committed(result.changes[0], Verdict.DURABLE, 110.0)
     events += installs.callback("?", "installed", "", 120.0).events
+    events += installs.rearm(KEY, 130.0)[1]
+    events += installs.observe(KEY, E.OFFERED, "alma9", 140.0)[1]
+    installs.reconfigure(max_attempts=1, keys=[], timeouts_s={S.OFFERED: 1.0})
+    events += installs.tick(150.0)[1]
+    events += installs.cancel(KEY, 160.0)[1]
+    events += installs.retire(KEY, 170.0)[1]
     return events
+
+
+# Orders
+
+
+@pytest.mark.parametrize("reached", range(len(ONE_BOOT) + 1))
+def test_an_install_is_taken_back(reached: int) -> None:
+    """At any stage: it is not armed, boots move it no more; its installer, which nobody can stop, may still report the end."""
+    installs = new()
+    now = watch(installs, *ONE_BOOT[:reached])
+    token = installs.token(KEY)
+    (change,), (event,) = installs.cancel(KEY, now)
+    assert (S.CANCELLED, "install.cancelled") == (change.state, event.kind)
+    assert not installs.armed(KEY)
+    assert ([], []) == installs.cancel(KEY, now)
+    watch(installs, *ONE_BOOT, now=now + 10)
+    assert (S.CANCELLED, NEVER) == (state(installs), installs.deadline())
+    assert token == installs.token(KEY)
+    assert report(installs, "failed") == []
+    assert report(installs) == ["install.installed"]
+
+
+@pytest.mark.parametrize("outcome", ["installed", "failed"])
+def test_what_has_ended_is_not_taken_back(outcome: str) -> None:
+    """Nor when its report is on its way to the disk."""
+    installs = new()
+    watch(installs, *ONE_BOOT)
+    result = installs.callback(installs.token(KEY), outcome, "", 100.0)
+    assert ([], []) == installs.cancel(KEY, 101.0)
+    installs.committed(result.changes[0], Verdict.DURABLE, 102.0)
+    assert ([], []) == installs.cancel(KEY, 103.0)
+    assert InstallState(outcome) is state(installs)
+
+
+@pytest.mark.parametrize("before", STATES, ids=lambda before: before.value)
+def test_a_machine_is_retired(before: InstallState) -> None:
+    """From every state, once; what it reports counts no more, nothing moves it; only arming takes it back."""
+    installs = new(InstallRecord(KEY, before, "alma9", 2, reason="broken", log="why"))
+    token = installs.token(KEY)
+    changes, _ = installs.retire(KEY, 10.0)
+    assert (before is not S.RETIRED) == len(changes)
+    assert not installs.armed(KEY)
+    if before is not S.RETIRED:
+        assert [InstallRecord(KEY, S.RETIRED, "alma9", 0, 2, 10.0)] == changes
+        assert CallbackStatus.STALE is installs.callback(token, "installed", "", 20.0).status
+    watch(installs, *ONE_BOOT, now=30.0)
+    assert ([], []) == installs.cancel(KEY, 100.0)
+    assert (S.RETIRED, NEVER) == (state(installs), installs.deadline())
+    assert S.NEW is installs.rearm(KEY, 110.0)[0][0].state
 
 
 # Any order of things
@@ -494,7 +591,9 @@ def watch_all(installs: Installs) -> list[Event]:
 STEPS = st.lists(
     st.one_of(
         st.sampled_from(sorted(OBSERVABLE, key=lambda e: e.name)),
-        st.sampled_from(["installed", "failed", "stale", "rearm", "tick", "restart", "durable", "lost"]),
+        st.sampled_from(
+            ["installed", "failed", "stale", "rearm", "cancel", "retire", "tick", "restart", "durable", "lost"]
+        ),
     ),
     max_size=40,
 )
@@ -523,6 +622,12 @@ class Life:
         elif step == "rearm":
             self.old_token = self.installs.token(KEY)
             self.say(self.installs.rearm(KEY, self.now)[0])
+        elif step == "retire":
+            before, token = state(self.installs), self.installs.token(KEY)
+            self.old_token = token if before is not S.RETIRED else self.old_token
+            self.say(self.installs.retire(KEY, self.now)[0])
+        elif step == "cancel":
+            self.say(self.installs.cancel(KEY, self.now)[0])
         elif step == "tick":
             self.now += 400.0
             self.say(self.installs.tick(self.now)[0])
@@ -560,10 +665,11 @@ def test_any_life_keeps_the_promises(steps: list[Evidence | str]) -> None:
         life.step(step)
         after = life.installs.record(KEY) or InstallRecord(KEY, S.NEW)
         if step != "restart":
-            assert after.generation == before.generation + (step == "rearm")
+            begun = step == "rearm" or (step == "retire" and before.state is not S.RETIRED)
+            assert after.generation == before.generation + begun
             if STATES.index(after.state) < STATES.index(before.state):
-                assert step in (E.ASKED, E.LOADING, "rearm") or (before.state, after.state) == (S.FAILED, S.INSTALLED)
-            assert after.attempts >= before.attempts or step == "rearm"
+                assert step in (E.ASKED, E.LOADING, "rearm") or after.state is S.INSTALLED
+            assert after.attempts >= before.attempts or begun
             if after.state is S.INSTALLED and before.state is not S.INSTALLED:
                 assert step == "durable"
         stored = life.stored.get(KEY)

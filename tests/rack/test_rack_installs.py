@@ -9,7 +9,9 @@ from rack_machine import ADDRESS, BIOS, MAC, MACHINE, read, start_installer, tok
 from rack_scene import RackScene, site
 
 from pxenet.boot.policy import Action
-from pxenet.model import InstallState, LeaseState
+from pxenet.config import from_text
+from pxenet.engine.http import Request
+from pxenet.model import InstallState, LeaseState, Verdict
 from pxenet.rack.census import Census
 from pxenet.wire.dhcp import parse
 from pxenet.wire.iana import OptionCode
@@ -77,6 +79,46 @@ def test_a_failure_is_kept_with_its_words(base: Path) -> None:
     scene.now += 600
     start_installer(scene)
     assert "LOCALBOOT 0" in read(scene, "pxelinux.cfg/default", ADDRESS).data.decode()
+
+
+LOGS = {
+    "trouble": (
+        "==> /tmp/a.log <==\nstarting\nERR no disk found\ncleaning up\n\n==> /tmp/b.log <==\n",
+        "ERR no disk found",
+    ),
+    "no trouble": ("one\n two \n\n", "two"),
+    "bytes": ("Traceback \udcff", "Traceback \ufffd"),
+    "empty": ("", "reported a failure"),
+}
+
+
+@pytest.mark.parametrize(("log", "reason"), LOGS.values(), ids=list(LOGS))
+def test_a_failure_brings_its_log(base: Path, log: str, reason: str) -> None:
+    """The body of a failure is the end of its log: kept, told, and its last line of trouble is the reason."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    body = log.encode("utf-8", "surrogateescape")
+    report = scene.rack.report(Request("POST", f"/failed/{token(scene)}", body=body), ADDRESS)
+    assert report is not None
+    assert 200 == report.reply.status
+    scene.rack.committed(report.changes, Verdict.DURABLE)
+    record = scene.rack.installs.record(scene.host("machine").key)
+    assert record is not None
+    assert (reason, body.decode("utf-8", "replace").strip()) == (record.reason, record.log)
+
+
+def test_a_retired_machine_is_served_nothing(base: Path) -> None:
+    """No boot file, no text, no answer file; not even as a stranger that boot.unknown installs, once its [[host]] is gone."""
+    scene = RackScene(base, site(more=MACHINE))
+    start_installer(scene)
+    answer = f"/answer/{token(scene)}/alma9/ks.cfg"
+    assert 200 == scene.get(answer, ADDRESS).status
+    scene.keep(scene.rack.installs.retire(scene.host("machine").key, scene.now)[0])
+    assert 403 == scene.get(answer, ADDRESS).status
+    for more in (MACHINE, ""):
+        scene.rack.adopt(scene.rack.prepare(from_text(site(unknown="alma9", more=more), base)))
+        plan = scene.rack.plan(scene.rack.hosts.of_mac(MAC))
+        assert ("none", "retired") == (plan.action.value, plan.reason)
 
 
 def test_a_report_may_come_twice(base: Path) -> None:

@@ -18,6 +18,7 @@ import trio
 import trio.testing
 
 from pxenet.config import Settings, from_text
+from pxenet.engine.install import Evidence
 from pxenet.events import Event
 from pxenet.model import Change, InstallRecord, InstallState, Lease, SeenHost, Verdict
 from pxenet.net.datagram import Datagram, pack_peer
@@ -380,6 +381,53 @@ async def test_reinstall_without_a_profile(scene: Scene, tmp_path: Path) -> None
     async with asking(scene, tmp_path):
         (row,) = await rows(tmp_path, ask="reinstall", host="db01")
     assert "is not installed at its next network boot: its [[host]] names no profile" in str(row["next"])
+
+
+ORDERS = {
+    "reinstall": ("web01", "new", "installs alma9 at its next network boot", "install.state"),
+    "cancel": (
+        "web01",
+        "cancelled",
+        "is not installed at its next network boot: an order took back",
+        "install.cancelled",
+    ),
+    "retire": (
+        "web01",
+        "retired",
+        "is not installed at its next network boot: pxenet reinstall takes it",
+        "install.retired",
+    ),
+}
+
+
+@pytest.mark.parametrize(("order", "expected"), ORDERS.items(), ids=list(ORDERS))
+async def test_orders(scene: Scene, tmp_path: Path, order: str, expected: tuple[str, ...]) -> None:
+    """Each is durable before it is confirmed, and told; a machine whose installer runs is told of. Ordered twice, it is as before."""
+    name, state, after, kind = expected
+    scene.rack.installs.rearm(WEB01.hex(":"), NOW)
+    scene.rack.installs.observe(WEB01.hex(":"), Evidence.INSTALLING, "alma9", NOW)
+    scene.rack.installs.observe(WEB01.hex(":"), Evidence.ANSWERED, "alma9", NOW)
+    async with asking(scene, tmp_path):
+        (row,) = await rows(tmp_path, ask=order, host="web01")
+        stored = [record.state.value for record in scene.store.installs()]
+        (again,) = await rows(tmp_path, ask=order, host="web01")
+    assert (name, state, True, [state]) == (row["host"], row["state"], row["running"], stored)
+    assert str(row["next"]).startswith(after)
+    assert (state, False) == (again["state"], again["running"])
+    assert kind == scene.log.of(WEB01)[0].event.kind
+
+
+async def test_one_machine(scene: Scene, tmp_path: Path) -> None:
+    """All that is known of it, the log that it sent among it."""
+    key = WEB01.hex(":")
+    scene.rack.installs.rearm(key, NOW)
+    report = scene.rack.installs.callback(scene.rack.installs.token(key), "failed", "no disk", NOW, "a log\nno disk")
+    scene.rack.committed(report.changes, Verdict.DURABLE)
+    async with asking(scene, tmp_path):
+        (row,) = await rows(tmp_path, ask="host", host="web01")
+        listed = await rows(tmp_path, ask="hosts")
+    assert row == next(one for one in listed if one["host"] == "web01") | {"log": "a log\nno disk"}
+    assert ("failed", "no disk") == (row["state"], row["reason"])
 
 
 NOBODY = {

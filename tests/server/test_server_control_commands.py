@@ -135,6 +135,25 @@ def reinstalled(place: Path) -> None:
     assert ("db01", True) == (row["host"], "names no profile" in row["next"])
 
 
+def test_cancelled_and_retired(place: Path) -> None:
+    """By the server and in its store alike: durable, shown, and taken back by another order; a retired machine is served nothing."""
+    for _ in both(place):
+        for order, state, next_boot in (("cancel", "cancelled", "local"), ("retire", "retired", "none")):
+            pxenet(place, "reinstall", "web01", "--config", "rack.toml")
+            row = json.loads(pxenet(place, order, "web01", "--config", "rack.toml", "--json"))
+            shown = json.loads(pxenet(place, "hosts", "show", "web01", "--config", "rack.toml", "--json"))
+            assert (state, state, next_boot, False) == (row["state"], shown["state"], shown["next"], row["running"])
+            store = read_sqlite(place / "state")
+            assert [state] == [record.state.value for record in store.installs()]
+            store.close()
+        said = pxenet(place, "retire", "web01", "--config", "rack.toml")
+        assert "web01 is not installed at its next network boot: pxenet reinstall takes it back into service\n" == said
+        assert ["state", "retired"] in table(pxenet(place, "hosts", "show", "web01", "--config", "rack.toml"))
+        for order in ("cancel", "retire", "hosts show"):
+            said = pxenet(place, *order.split(), "web1", "--config", "rack.toml", expect=1)
+            assert 'no machine is called "web1"; did you mean web01?\n' == said
+
+
 def test_reinstall_offline(place: Path) -> None:
     """On the store: durable, and in force when the server starts."""
     reinstalled(place)

@@ -22,7 +22,9 @@ LEASE = Lease(
     0x0A000005, b"\x01" + MAC, MAC, 1_800_000_000.5, LeaseState.BOUND, "node5", 1_700_000_000.25, b"\x01" + MAC
 )
 HOST = SeenHost(MAC.hex(":"), MAC, "b8945908-d6a6-41a9-611d-74a6ab80b83d", 7, 1.0, 2.5, "PXEClient:Arch:00007")
-INSTALL = InstallRecord(MAC.hex(":"), InstallState.FAILED, "alma9", 3, 2, 1_700_000_000.125, "no disk found")
+INSTALL = InstallRecord(
+    MAC.hex(":"), InstallState.FAILED, "alma9", 3, 2, 1_700_000_000.125, "no disk found", "a log\n\ttail \0 \ud800"
+)
 ADDED = AddedHost("web01", '{"mac": "52:54:00:12:34:56", "vars": {"word": "\\u00e9"}}')
 
 MakeStore = Callable[[int], Store]
@@ -192,6 +194,7 @@ CHANGES = st.one_of(
         generation=st.integers(1, 100),
         since_at=_TIME,
         reason=_TEXT,
+        log=_TEXT,
     ),
     st.builds(AddedHost, name=st.sampled_from(["web01", "é"]), keys=_TEXT),
 )
