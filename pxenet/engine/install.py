@@ -163,15 +163,18 @@ class Installs:
         timeouts_s: Mapping[InstallState, float] = DEFAULT_TIMEOUTS_S,
         settle_s: float = DEFAULT_SETTLE_S,
         keys: Iterable[str] = (),
+        began_at: float = -NEVER,
     ) -> None:
         """``records`` as stored; ``keys`` of the configured machines, whose tokens are to be known before they show themselves.
 
-        ``timeouts_s``: seconds for each of the stages that :data:`DEFAULT_TIMEOUTS_S` has.
+        ``timeouts_s``: seconds for each of the stages that :data:`DEFAULT_TIMEOUTS_S` has. ``began_at``: when this server was started;
+        a boot that was under way at that moment has perhaps lost a transfer by it, and is no attempt when its machine begins anew.
         """
         self._secret = secret
         self._max_attempts = max_attempts
         self._timeouts_s = timeouts_s
         self._settle_s = settle_s
+        self._began_at = began_at
         self._records: dict[str, InstallRecord] = {}
         # Token → (key, generation). Looking a guess up in a dictionary compares whole strings only after a keyed hash of all of it has
         # matched, so the time it takes says nothing about how much of the guess is right; no constant-time compare is needed.
@@ -262,7 +265,9 @@ class Installs:
         if evidence in _BOOTS_AGAIN and before.state in _UNDER_WAY:
             if 0 <= now - before.since_at < self._settle_s:
                 return [], []
-            if before.attempts >= self._max_attempts:
+            if before.attempts and before.since_at < self._began_at:
+                before = replace(before, attempts=before.attempts - 1)
+            elif before.attempts >= self._max_attempts:
                 evidence = Evidence.EXHAUSTED
         why = evidence.value
         if evidence is Evidence.EXHAUSTED:
@@ -377,6 +382,7 @@ class Installs:
         Nobody has waited for that long: the times of machines under way move along, but for those that are by the new clock already.
         """
         changes: list[InstallRecord] = []
+        self._began_at += by_s
         for record in [record for record in self._records.values() if record.state in _STAGES]:
             if now - within_s <= record.since_at <= now:
                 continue

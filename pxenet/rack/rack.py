@@ -135,9 +135,12 @@ class Rack:
             max_attempts=settings.boot.max_attempts,
             timeouts_s=settings.boot.timeouts_s,
             keys=[host.key for host in settings.hosts],
+            began_at=clock(),
         )
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
-        self._http_booted: dict[bytes, None] = {}
+        self._http_booted: dict[bytes, None] = {
+            seen.mac: None for seen in self.hosts.seen() if seen.vendor_class.startswith("HTTPClient")
+        }
         self._store_failed = False
         self._told = Told()
         self.dhcp = DhcpServer(dhcp_settings(settings), interfaces, self.boot, self.hosts.of_client, store.leases())

@@ -79,6 +79,7 @@ class Link:
         """Machines that are still to be switched on."""
         self._armed: list[float] = [NEVER] * len(fleet.machines)
         self._at_address: dict[int, int] = {}
+        self._driven: dict[int, _Driven] = {}
 
     def clock(self) -> float:
         """Virtual seconds since the epoch."""
@@ -99,20 +100,23 @@ class Link:
         interface: int = 1,
         plugs: Sequence[Plug] | None = None,
     ) -> None:
-        """Put a server on the wire, at this address and on the interface that it knows by this index. Before ``run``.
+        """Put a server on the wire, at this address and on the interface that it knows by this index. Before ``run``; later on it
+        takes the place of the one before, which is gone as after a power cut: nothing of what it was about to do happens any more.
 
         ``plugs``: where each machine is plugged in, when there are several wires.
         """
         self._server, self._address, self._commit = server, address, commit
         self._plugs = [Plug(address, interface)] * len(self.fleet.machines) if plugs is None else plugs
         self._addresses = frozenset((address, *(plug.address for plug in self._plugs)))
+        for driven in self._driven.values():
+            driven.armed_at = NEVER
         dhcp, tftp = _Driven(server.dhcp), _Driven(server.tftp)
         self._driven = {ports.dhcp: dhcp, ports.proxy: dhcp, ports.tftp: tftp}
         self._dhcp_ports = frozenset((ports.dhcp, ports.proxy))
         self._ours = {67: ports.dhcp, 4011: ports.proxy, 69: ports.tftp}
         self._theirs = {ours: theirs for theirs, ours in self._ours.items()}
         self._tftp = tftp
-        self._at(self.now + _HOUSEKEEPING_S, self._keep_house)
+        self._at(self.now + _HOUSEKEEPING_S, self._keep_house, server)
 
     def run(self, for_s: float = NEVER) -> None:
         """Switch the machines on; until each has come to its end, or for so long at most."""
@@ -346,9 +350,10 @@ class Link:
             return None
         return index
 
-    def _keep_house(self) -> None:
-        self._keep(self._server.tick())
-        self._at(self.now + _HOUSEKEEPING_S, self._keep_house)
+    def _keep_house(self, server: Server) -> None:
+        if server is self._server:
+            self._keep(server.tick())
+            self._at(self.now + _HOUSEKEEPING_S, self._keep_house, server)
 
     def _keep(self, changes: Sequence[Change]) -> None:
         if changes:

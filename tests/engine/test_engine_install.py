@@ -182,6 +182,20 @@ def test_the_attempts_survive_a_restart() -> None:
     assert state(installs) is S.FAILED
 
 
+@pytest.mark.parametrize("first", [E.ASKED, E.LOADING])
+def test_a_start_that_the_server_broke_does_not_count(first: Evidence) -> None:
+    """A machine that was under way when the server was started again may have lost a file by it: its next try is not one more.
+    Every start behind that counts as ever."""
+    record = InstallRecord(KEY, S.BOOTED, "alma9", 3, since_at=100.0)
+    installs = Installs([record], SECRET, began_at=150.0)
+    now = watch(installs, first, E.LOADING, now=200.0)
+    assert (S.LOADING, 2) == (state(installs), attempts(installs))
+    now = watch(installs, *ONE_BOOT[3:], now=now)
+    assert 3 == attempts(installs)
+    watch(installs, first, now=now)
+    assert (S.FAILED, 3) == (state(installs), attempts(installs))
+
+
 def test_failed_stays_until_armed_again() -> None:
     installs = new()
     watch(installs, *ONE_BOOT)

@@ -11,7 +11,8 @@ from rack_scene import RackScene, site
 from pxenet.boot.policy import Action
 from pxenet.config import from_text
 from pxenet.engine.http import Request
-from pxenet.model import InstallState, LeaseState, Verdict
+from pxenet.engine.surface import Output, Sighting
+from pxenet.model import BootClient, ClientKind, InstallState, LeaseState, Platform, Verdict
 from pxenet.rack.census import Census
 from pxenet.wire.dhcp import parse
 from pxenet.wire.iana import OptionCode
@@ -63,6 +64,17 @@ def test_the_installer_s_own_dhcp_is_no_new_attempt(base: Path) -> None:
     for vendor_class in ("udhcp 1.35.0", "d-i", "anaconda-Linux 5.14"):
         scene.exchange(MAC, {OptionCode.VENDOR_CLASS: vendor_class})
     assert S.BOOTED is scene.state("machine")
+
+
+def test_a_restart_after_http_boot(base: Path) -> None:
+    """The server that hears iPXE is another than the one whose URL its firmware loaded: it knows that GRUB would have no network."""
+    scene = RackScene(base, site(unknown="menu"))
+    http = BootClient(MAC, ClientKind.HTTP, 16, Platform.X64, vendor_class="HTTPClient:Arch:00016")
+    ipxe = BootClient(MAC, ClientKind.IPXE, 7, Platform.X64, ipxe_features=frozenset({0x13}))
+    assert "ipxe-loader" == scene.rack.boot(ipxe, ADDRESS).reason
+    scene.keep(scene.rack.absorb(Output(sightings=[Sighting(http, 0, "discover")])))
+    again = RackScene(base, site(unknown="menu"), store=scene.store, now=scene.now)
+    assert "ipxe-after-http" == again.rack.boot(ipxe, ADDRESS).reason
 
 
 # -- callbacks -------------------------------------------------------------------------------------------------------------------

@@ -87,11 +87,17 @@ class Scene:
         self.link = Link(self.fleet, faults=faults, faults_of=faults_of, seed=seed)
         self.address = SERVER
         self.store = MemoryStore(b"k" * 32)
+        self._settings = from_text(SITE.format(loaders=loaders, lease_s=lease_s), base)
+        self._tell = tell or self.events.append
+        self.start_server()
+
+    def start_server(self) -> None:
+        """On the store as it is; one that was there is gone, with all that it had in its memory."""
         self.rack = Rack(
-            from_text(SITE.format(loaders=loaders, lease_s=lease_s), base),
+            self._settings,
             self.store,
             interfaces=(Interface(1, "eth0", b"", ((SERVER, 16),)),),
-            tell=tell or self.events.append,
+            tell=self._tell,
             clock=self.link.clock,
             tid_ports=tuple(range(30000, 30008)),
         )
