@@ -172,6 +172,9 @@ KINDS: dict[str, Kind] = {
         "started the installer {attempts} times and never reported the end: stopped, it boots its own disk",
         "look at the end of its answer file: does %post reach {callback}? Then arm it again",
     ),
+    "discovery.told": Kind(
+        Level.NOTICE, "told what it is: {what}", "to make it a host: pxenet hosts accept {machine} NAME profile=PROFILE"
+    ),
     "capture.kept": Kind(Level.NOTICE, "what was on the wire is in {path} ({packets} packets)"),
     "capture.not_kept": Kind(
         Level.WARNING,

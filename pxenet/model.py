@@ -113,6 +113,10 @@ class Repository:
     """``{server}`` stands for our URL."""
 
 
+DISCOVERY = "discovery"
+"""The ``answer`` of profiles whose answer file is the script that tells what a machine is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What to install or boot: a kernel, its initrds, arguments and perhaps an answer file."""
@@ -146,6 +150,11 @@ class Profile:
     """The package repositories of its source that clients can reach."""
     by_platform: Mapping[Platform, Profile] = field(default_factory=lambda: MappingProxyType({}))
     """The same for each kind of machine, when the source has several architectures; what is above is then the first one's."""
+
+    @property
+    def discovers(self) -> bool:
+        """It installs nothing: what it boots tells what the machine is."""
+        return self.answer == DISCOVERY
 
     def on(self, platform: Platform | None) -> Profile | None:
         """The profile for a machine of this kind; None when its source has nothing for it. BIOS and 32-bit UEFI start x64 kernels."""
@@ -239,6 +248,7 @@ class InstallState(enum.Enum):
     INSTALLING = "installing"
     INSTALLED = "installed"
     FAILED = "failed"
+    DISCOVERED = "discovered"
     CANCELLED = "cancelled"
     RETIRED = "retired"
 
@@ -271,7 +281,18 @@ class AddedHost:
     """What a ``[[host]]`` would say, as JSON; empty when it was removed."""
 
 
-Change = Lease | SeenHost | InstallRecord | AddedHost
+@dataclass(frozen=True, slots=True)
+class DiscoveredMachine:
+    """What a machine said that it is."""
+
+    key: str
+    """As that of its InstallRecord."""
+    at: float
+    told: str
+    """Its words, as ``wire.discovery`` writes them."""
+
+
+Change = Lease | SeenHost | InstallRecord | AddedHost | DiscoveredMachine
 """What a store can be asked to keep. Each replaces the earlier record with the same key (address, key or name)."""
 
 

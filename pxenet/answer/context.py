@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pxenet.answer.kickstart.data import laid_over
 from pxenet.answer.kinds import file_name
-from pxenet.answer.reports import busybox, one_line
+from pxenet.answer.reports import busybox, one_line, report
 from pxenet.answer.templates import BUILT_IN
 from pxenet.model import Host, Profile
 from pxenet.wire.text import address_text, mac_text
@@ -22,7 +22,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "profile": ("name",),
     "vars": (),
     "kickstart": ("text", "commands", "packages", "scripts"),
-    "urls": ("installed", "failed", "answer", "source", "image", "stage2"),
+    "urls": ("installed", "failed", "discovered", "answer", "source", "image", "stage2"),
     "reports": ("installed", "failed", "busybox"),
     "server": ("address",),
 }
@@ -57,6 +57,7 @@ def urls(token: str, profile: Profile, server_url: str) -> dict[str, str]:
     return {
         "installed": f"{server_url}/installed/{token}",
         "failed": f"{server_url}/failed/{token}",
+        "discovered": f"{server_url}/discovered/{token}",
         "answer": f"{server_url}/{quote(path)}" if path else "",
         "source": profile.source_url.replace("{server}", server_url),
         "image": profile.image_url.replace("{server}", server_url),
@@ -103,6 +104,8 @@ def names(
 
 def _reports(profile: Profile, told: Mapping[str, str]) -> dict[str, str]:
     """Lines of shell, for templates of answer files: nothing else has a use for them."""
+    if profile.discovers:
+        return {"discovered": " || ".join(report(told["discovered"], "hardware"))}
     if profile.answer is None or profile.answer in BUILT_IN:
         return {}
     return {

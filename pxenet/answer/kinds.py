@@ -11,13 +11,14 @@ from types import MappingProxyType
 from pxenet.answer.templates import BUILT_IN, output_name
 from pxenet.model import Installer, Profile
 
-KICKSTART, PRESEED, AUTOINSTALL, AUTOYAST, AGAMA, IGNITION = (
+KICKSTART, PRESEED, AUTOINSTALL, AUTOYAST, AGAMA, IGNITION, DISCOVERY = (
     "kickstart",
     "preseed",
     "autoinstall",
     "autoyast",
     "agama",
     "ignition",
+    "discovery",
 )
 
 _MARKS = (
@@ -55,7 +56,7 @@ def kind_of(profile: Profile) -> str:
     if path is None:
         return ""
     if path in BUILT_IN:
-        return KICKSTART
+        return DISCOVERY if profile.discovers else KICKSTART
     name = output_name(path).lower()
     for marks, kind in _MARKS:
         if any(mark in name for mark in marks):

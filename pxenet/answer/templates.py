@@ -23,13 +23,15 @@ from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from pxenet.model import DISCOVERY
+
 MAX_OUTPUT_BYTES = 1 << 20
 """An answer file is some kilobytes; more is a loop that ran away."""
 
 MAX_RANGE = 10_000
 """Longest ``range()`` in a template; the sandbox' own limit of 100 000 can be nested."""
 
-BUILT_IN = ("kickstart",)
+BUILT_IN = ("kickstart", DISCOVERY)
 """Names that a profile's ``answer`` may give instead of a file."""
 
 
@@ -145,7 +147,7 @@ def verbatim(path: str) -> str:
 def output_name(path: str) -> str:
     """What the rendered file is called in its URL: the template's name without ``.j2``."""
     if path in BUILT_IN:
-        return "ks.cfg"
+        return "discovery.sh" if path == DISCOVERY else "ks.cfg"
     name = os.path.basename(path)
     for ending in ENDINGS:
         name = name.removesuffix(ending)

@@ -189,6 +189,8 @@ def _for_answer(kind: str, answer_url: str, line: str, origin: Origin, host: Hos
         return [(("autoyast=", "autoyast2="), f"autoyast={answer_url}")]
     if kind in ("autoyast", "agama"):
         return [(("inst.auto=",), f"inst.auto={answer_url}")]
+    if kind == "discovery":
+        return [(("pxenet.discovery=",), f"pxenet.discovery={answer_url}")]
     if kind == "preseed":
         return _preseed(answer_url, host)
     if kind == "autoinstall":

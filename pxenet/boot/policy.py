@@ -34,6 +34,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         "installed": "it has reported the end of its installation",
         "failed": "its installation failed; it waits to be armed again",
         "stopped": "it started the installer boot.max_attempts times and never reported the end",
+        "discovery": "it boots what tells the server which machine it is",
+        "discovered": "it has told what it is, and waits to be made a host (pxenet hosts accept)",
         "cancelled": "an order took back that it is to be installed (pxenet cancel)",
         "retired": "it was taken out of service (pxenet retire): nothing is served to it",
         "no-profile": "its [[host]] names no profile, so nothing is installed",
@@ -130,6 +132,8 @@ def plan(
     if profile is None:
         return Plan(Action.LOCAL, reason="lost-profile", detail=f"no profile is called {name!r}")
     if record is not None:
+        if record.state is InstallState.DISCOVERED and profile.discovers:
+            return Plan(Action.LOCAL, profile, "discovered")
         if record.state is InstallState.INSTALLED:
             return Plan(Action.LOCAL, profile, "installed")
         if record.state is InstallState.CANCELLED:
@@ -140,7 +144,7 @@ def plan(
         # While the installer of the last attempt runs (booted and later) its texts must stay what they are.
         if record.state in _STILL_TO_START and record.attempts >= settings.max_attempts:
             return Plan(Action.LOCAL, profile, "stopped", f"{record.attempts} attempts")
-    return Plan(Action.INSTALL, profile, reason)
+    return Plan(Action.INSTALL, profile, "discovery" if profile.discovers else reason)
 
 
 @dataclass(frozen=True, slots=True)

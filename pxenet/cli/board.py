@@ -49,6 +49,7 @@ _STAGES = {
     "install.stopped": ("stopped", 9),
     "install.cancelled": ("cancelled", 9),
     "install.retired": ("retired", 9),
+    "discovery.told": ("discovered", 9),
     "install.stalled": ("stalled", 4),
 }
 _INSTALL = {
@@ -60,6 +61,7 @@ _INSTALL = {
     "installing": 6,
     "installed": 9,
     "failed": 9,
+    "discovered": 9,
 }
 """How far the states of an install are."""
 
@@ -69,7 +71,7 @@ BAD = frozenset({"no address", "no loader", "lost", "stalled", "failed", "stoppe
 _READING = 3
 """How far a machine is that reads files, and of which nothing else is known."""
 
-_ENDED = frozenset({"installed", "failed", "stopped", "cancelled", "retired"})
+_ENDED = frozenset({"installed", "failed", "stopped", "discovered", "cancelled", "retired"})
 
 
 @dataclass(frozen=True, slots=True)

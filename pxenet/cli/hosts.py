@@ -105,9 +105,35 @@ def show_one(
         return
     now = time.time()
     for name, value in _facts(row, now):
-        print(f"{name:<12}{printable(value)}")
+        print(f"{name:<13}{printable(value)}")
     for line in str(row["log"]).splitlines():
         print(f"  | {printable(line)}")
+
+
+DISCOVERED = (
+    Column("machine", "machine"),
+    Column("host", "host"),
+    Column("told", "told_at", text=ago),
+    Column("what", "what"),
+)
+
+
+def discovered(config: Config = None, state: State = None, as_json: AsJson = False) -> None:
+    """List the machines that were booted to tell what they are.
+
+    What boots unknown machines for that is a profile with answer = "discovery",
+    named by boot.unknown; pxenet hosts accept makes hosts of them.
+
+    \b
+    Example:
+      pxenet hosts discovered
+    """
+    with reporting(as_json):
+        found = rows(settings_of(config, state), "discovered", Census.discovered)
+    if as_json:
+        print_json(found)
+        return
+    show(found, DISCOVERED, time.time())
 
 
 def _facts(row: Row, now: float) -> Iterator[tuple[str, str]]:
@@ -120,6 +146,12 @@ def _facts(row: Row, now: float) -> Iterator[tuple[str, str]]:
     if row["attempts"]:
         yield "attempts", str(row["attempts"])
     yield "next boot", f"{_NEXT.get(str(row['next']), row['next'])}: {row['because']}"
+    hardware = row["hardware"]
+    if isinstance(hardware, dict):
+        yield from ((name, str(hardware[name])) for name in ("vendor", "product") if hardware[name])
+        yield from ((name, str(hardware[name])) for name in ("cpus", "memory_bytes") if hardware[name])
+        for kind in ("disks", "nics"):
+            yield from ((kind[:-1], " ".join(str(value) for value in one.values() if value)) for one in hardware[kind])
     if row["log"]:
         yield "its log", "the end of what it sent:"
 

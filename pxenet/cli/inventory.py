@@ -1,4 +1,4 @@
-"""``pxenet hosts add``, ``set``, ``remove``, ``import`` and ``export``: hosts beside those of the configuration file.
+"""``pxenet hosts add``, ``accept``, ``set``, ``remove``, ``import`` and ``export``: hosts beside those of the configuration file.
 
 By the running server, or in its store when none runs; either way all of an order is carried out, or nothing.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,17 @@ from typing import Annotated
 
 import typer
 
-from pxenet.cli.asking import AsJson, Config, NotRunningError, State, ask, host_names, reporting, settings_of
+from pxenet.cli.asking import (
+    AsJson,
+    Config,
+    NotRunningError,
+    State,
+    ask,
+    host_names,
+    reporting,
+    rows,
+    settings_of,
+)
 from pxenet.cli.output import BAD_CONFIG, print_json, print_problems
 from pxenet.config import ConfigError, Problem, Settings, toml
 from pxenet.config.draft import Extra
@@ -23,11 +33,12 @@ from pxenet.config.host_table import read_table
 from pxenet.config.inventory import Change, Patch, change_of, changed, record_of
 from pxenet.config.problems import Place
 from pxenet.model import Verdict
-from pxenet.rack.census import Row
+from pxenet.rack.census import Census, Row
 from pxenet.server.answers import change_row
 from pxenet.server.control import RefusedError
 from pxenet.store.base import StoreInUseError
 from pxenet.store.sqlite import open_sqlite, read_sqlite
+from pxenet.wire.text import mac_text, parse_mac
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would become of it.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Host name.", autocompletion=host_names)]
@@ -53,7 +64,63 @@ def add(
     Example:
       pxenet hosts add web07 mac=52:54:00:12:34:07 profile=alma9 vars.rack=b2
     """
-    keys: dict[str, object] = {"name": name}
+    _order(_new_host(name, {}, values), config, state, dry_run, as_json)
+
+
+def accept(
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Hardware address, serial number or machine id.")],
+    name: Name,
+    values: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE...]", help="Keys of [[host]].")] = None,
+    config: Config = None,
+    state: State = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a host of a machine that has told what it is.
+
+    It is known by its network cards from then on, and armed: a machine that waits
+    for this begins anew at once, and is installed with its profile.
+
+    \b
+    Example:
+      pxenet hosts accept CN7475158R0123 web07 profile=alma9 address=10.0.0.17
+    """
+    with reporting(as_json):
+        settings = settings_of(config, state)
+        found = rows(settings, "discovered", Census.discovered)
+        chosen = _chosen(machine, found)
+    macs = [str(chosen["machine"]), *(nic["mac"] for nic in chosen["nics"])]  # type: ignore[attr-defined]
+    known = {"mac": list(dict.fromkeys(macs))}
+    _order(_new_host(name, known, values or []), config, state, dry_run, as_json)
+
+
+def _chosen(word: str, found: Sequence[Row]) -> Row:
+    """The one machine that is meant. RefusedError when there is none, or several."""
+
+    def called(row: Row) -> Iterator[str]:
+        yield from (str(row[key]).lower() for key in ("machine", "serial", "uuid") if row[key])
+        yield from (nic["mac"] for nic in row["nics"])  # type: ignore[attr-defined]
+
+    try:
+        spelled = mac_text(parse_mac(word))
+    except ValueError:
+        spelled = word.lower()
+    meant = [row for row in found if spelled in called(row)]
+    if len(meant) == 1 and meant[0]["host"] is None:
+        return meant[0]
+    if len(meant) == 1:
+        host = meant[0]["host"]
+        raise RefusedError(f"{word} is {host} already", f"pxenet reinstall {host} installs it")
+    if meant:
+        raise RefusedError(
+            f"{len(meant)} machines say that they are {word}",
+            f"name one by its hardware address: {', '.join(str(row['machine']) for row in meant)}",
+        )
+    raise RefusedError(f"no machine has told that it is {word}", '"pxenet hosts discovered" lists those that have')
+
+
+def _new_host(name: str, known: Mapping[str, object], values: Sequence[str]) -> Change:
+    keys: dict[str, object] = {"name": name, **known}
     for dotted, value in _values(values):
         *above, last = dotted.split(".")
         inner = keys
@@ -62,7 +129,7 @@ def add(
             assert isinstance(made, dict)
             inner = made
         inner[last] = value
-    _order(Change(put=(Extra(keys, Place(f"host {name}")),), new=True), config, state, dry_run, as_json)
+    return Change(put=(Extra(keys, Place(f"host {name}")),), new=True)
 
 
 def set_keys(

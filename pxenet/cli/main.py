@@ -13,7 +13,7 @@ from pxenet.cli.check import check
 from pxenet.cli.doctor import doctor
 from pxenet.cli.events import events
 from pxenet.cli.explain import explain
-from pxenet.cli.hosts import hosts, show_one
+from pxenet.cli.hosts import discovered, hosts, show_one
 from pxenet.cli.kickstart import app as kickstart
 from pxenet.cli.leases import leases
 from pxenet.cli.look import look
@@ -58,6 +58,8 @@ app.add_typer(source, name="source")
 with_hosts = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 with_hosts.callback()(hosts)
 with_hosts.command("show")(show_one)
+with_hosts.command("discovered")(discovered)
+with_hosts.command("accept")(inventory.accept)
 with_hosts.command("add")(inventory.add)
 with_hosts.command("set")(inventory.set_keys)
 with_hosts.command("remove")(inventory.remove)

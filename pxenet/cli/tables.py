@@ -27,6 +27,7 @@ _COLOURS = {
     "installing": "33",
     "answered": "33",
     "booted": "33",
+    "discovered": "36",
     "cancelled": "2",
     "retired": "2",
 }

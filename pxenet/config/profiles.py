@@ -18,7 +18,7 @@ from pxenet.config.settings import ProfileTree
 from pxenet.config.sources import Place, Report, looked_at, place_of
 from pxenet.content.media.found import Found
 from pxenet.content.media.views import UrlView
-from pxenet.model import Installer, Platform, Profile, Repository
+from pxenet.model import DISCOVERY, Installer, Platform, Profile, Repository
 from pxenet.net.look import LookError
 
 BUILT_IN_ANSWERS = ("kickstart",)
@@ -158,14 +158,14 @@ class ProfileReader:
             )
 
     def _answer(self) -> str | None:
-        if self._keys.verbatim and (self._keys.kickstart or self._keys.answer in (None, *BUILT_IN_ANSWERS)):
+        if self._keys.verbatim and (self._keys.kickstart or self._keys.answer in (None, DISCOVERY, *BUILT_IN_ANSWERS)):
             wrong = (
                 "is true, but the answer file is made of data" if self._keys.kickstart else "is true, but names no file"
             )
             self._report("verbatim", wrong, 'name an answer file and no data, e.g. answer = "ks.cfg"')
         if self._keys.answer is None:
             return BUILT_IN_ANSWERS[0] if self._keys.kickstart else None
-        if self._keys.answer in BUILT_IN_ANSWERS:
+        if self._keys.answer in (*BUILT_IN_ANSWERS, DISCOVERY):
             return self._keys.answer
         path = absolute(self._keys.answer, self._base)
         reason = unreadable(path)

@@ -295,7 +295,8 @@ class ProfileKeys(Section):
     args: str = Field(default="", description="Kernel arguments, a template.", examples=["inst.text console=ttyS0"])
     answer: PathText | None = Field(
         default=None,
-        description='Template of the answer file (a kickstart, say), or "kickstart" for one made of data. '
+        description='Template of the answer file (a kickstart, say), or "kickstart" for one made of data, or "discovery" for a '
+        "script by which what is booted tells the server what the machine is. "
         "Unset: the latter where there is a [profile.kickstart].",
         examples=["alma9.ks"],
     )

@@ -68,10 +68,12 @@ class Evidence(enum.Enum):
 
     REPORTED_INSTALLED = "reported the end"
     REPORTED_FAILED = "reported a failure"
+    REPORTED_DISCOVERED = "told what it is"
     EXHAUSTED = "started the installer too often"
     TIMED_OUT = "timed out"
     CANCELLED = "was taken back by order"
     RETIRED = "was taken out of service"
+    ACCEPTED = "is a host now"
     REARMED = "was armed again"
 
 
@@ -83,35 +85,37 @@ OBSERVABLE = frozenset(
 STATES = tuple(InstallState)
 
 
+_LIFE = """
+                    new        offered    loading    booted     answered   installing installed failed     discovered cancelled  retired
+ASKED               .          .          .          new        new        new        .         .          .          .          .
+OFFERED             offered    .          .          .          .          .          .         .          .          .          .
+LOADING             loading    loading    .          loading    loading    loading    .         .          .          .          .
+BOOTED              booted     booted     booted     .          .          .          .         .          .          .          .
+ANSWERED            answered   answered   answered   answered   .          .          .         .          .          .          .
+# A running host may look into the repository: only after a boot of ours does that mean an installation.
+INSTALLING          .          .          installing installing installing .          .         .          .          .          .
+# Nobody can stop an installer that runs: when it reaches its end, that is what has happened.
+REPORTED_INSTALLED  installed  installed  installed  installed  installed  installed  .         installed  .          installed  .
+REPORTED_FAILED     failed     failed     failed     failed     failed     failed     .         .          .          .          .
+REPORTED_DISCOVERED discovered discovered discovered discovered discovered discovered .         discovered .          discovered .
+EXHAUSTED           .          .          .          failed     failed     failed     .         .          .          .          .
+# Before its kernel nothing has happened to the machine: whatever was in its way, its next boot may try again.
+TIMED_OUT           .          new        new        failed     failed     failed     .         .          .          .          .
+CANCELLED           cancelled  cancelled  cancelled  cancelled  cancelled  cancelled  .         .          cancelled  .          .
+RETIRED             retired    retired    retired    retired    retired    retired    retired   retired    retired    retired    .
+REARMED             new        new        new        new        new        new        new       new        new        new        new
+ACCEPTED            .          .          .          .          .          .          .         .          new        .          .
+"""
+"""The whole life of a machine: from each state (column), by each evidence (row), to the state named; a dot stays."""
+
+
 def _table() -> Mapping[tuple[InstallState, Evidence], InstallState]:
-    """The whole life of a machine: from each state (column), by each evidence (row), to the state named; a dot stays."""
-    # fmt: off
-    by = Evidence
-    rows = {
-        #                       new       offered   loading    booted     answered   installing installed failed    cancelled retired
-        by.ASKED:              ".         .         .          new        new        new        .         .         .         .",
-        by.OFFERED:            "offered   .         .          .          .          .          .         .         .         .",
-        by.LOADING:            "loading   loading   .          loading    loading    loading    .         .         .         .",
-        by.BOOTED:             "booted    booted    booted     .          .          .          .         .         .         .",
-        by.ANSWERED:           "answered  answered  answered   answered   .          .          .         .         .         .",
-        # A running host may look into the repository: only after a boot of ours does that mean an installation.
-        by.INSTALLING:         ".         .         installing installing installing .          .         .         .         .",
-        # Nobody can stop an installer that runs: when it reaches its end, that is what has happened.
-        by.REPORTED_INSTALLED: "installed installed installed  installed  installed  installed  .         installed installed .",
-        by.REPORTED_FAILED:    "failed    failed    failed     failed     failed     failed     .         .         .         .",
-        by.EXHAUSTED:          ".         .         .          failed     failed     failed     .         .         .         .",
-        # Before its kernel nothing has happened to the machine: whatever was in its way, its next boot may try again.
-        by.TIMED_OUT:          ".         new       new        failed     failed     failed     .         .         .         .",
-        by.CANCELLED:          "cancelled cancelled cancelled  cancelled  cancelled  cancelled  .         .         .         .",
-        by.RETIRED:            "retired   retired   retired    retired    retired    retired    retired   retired   retired   .",
-        by.REARMED:            "new       new       new        new        new        new        new       new       new       new",
-    }
-    # fmt: on
+    states, *rows = [line.split() for line in _LIFE.splitlines() if line and not line.startswith("#")]
     return MappingProxyType(
         {
-            (state, evidence): state if name == "." else InstallState(name)
-            for evidence, row in rows.items()
-            for state, name in zip(STATES, row.split(), strict=True)
+            (InstallState(before), Evidence[evidence]): InstallState(before if after == "." else after)
+            for evidence, *afters in rows
+            for before, after in zip(states, afters, strict=True)
         }
     )
 
@@ -125,7 +129,7 @@ the first that shows is the boot loader."""
 
 _UNDER_WAY = frozenset({InstallState.BOOTED, InstallState.ANSWERED, InstallState.INSTALLING})
 _STAGES = frozenset(DEFAULT_TIMEOUTS_S)
-_REPORTED = frozenset({InstallState.INSTALLED, InstallState.FAILED})
+_REPORTED = frozenset({InstallState.INSTALLED, InstallState.FAILED, InstallState.DISCOVERED})
 _ENDED = _REPORTED | {InstallState.CANCELLED, InstallState.RETIRED}
 _RANK = {state: rank for rank, state in enumerate(STATES)}
 
@@ -245,6 +249,10 @@ class Installs:
                 self._welcome(key)
         return token
 
+    def owner(self, token: str) -> str | None:
+        """Whose token this is or was; None for unknown ones."""
+        return self._tokens.get(token, ("", 0))[0] or None
+
     def key_of(self, token: str) -> str | None:
         """Whose current token this is; None for stale and unknown ones."""
         key, generation = self._tokens.get(token, ("", 0))
@@ -278,14 +286,16 @@ class Installs:
         return [self._put(after)], [self._told(before, after, evidence, why)]
 
     def callback(self, token: str, outcome: str, reason: str, now: float, log: str = "") -> CallbackResult:
-        """A machine reports: ``outcome`` is "installed" or "failed", ``reason`` its own words, or empty, ``log`` what it sends along.
+        """A machine reports: ``outcome`` is "installed", "failed" or "discovered", ``reason`` its own words, or empty.
+
+        ``log`` is what it sends along with a failure.
 
         Nothing has happened yet when this returns: the transition is made by ``committed`` with the verdict ``DURABLE``. A report
         that says nothing new is accepted without changes. Any other outcome is a ValueError.
         """
         evidence = _OUTCOMES.get(outcome)
         if evidence is None:
-            raise ValueError(f"{outcome!r} is not an outcome; a machine reports installed or failed")
+            raise ValueError(f"{outcome!r} is not an outcome; a machine reports {', '.join(_OUTCOMES)}")
         key, generation = self._tokens.get(token, ("", 0))
         if not key:
             return _refused(CallbackStatus.UNKNOWN, "", "no machine has this token")
@@ -312,6 +322,11 @@ class Installs:
             if self._current(key).state is not InstallState.RETIRED
             else ([], [])
         )
+
+    def accept(self, key: str, now: float) -> tuple[list[InstallRecord], list[Event]]:
+        """A machine that told what it is has become a host: it is armed; nothing, when it is in another state."""
+        discovered = self._current(key).state is InstallState.DISCOVERED
+        return self._begin_anew(key, Evidence.ACCEPTED, now) if discovered else ([], [])
 
     def cancel(self, key: str, now: float) -> tuple[list[InstallRecord], list[Event]]:
         """Take back that a machine is to be installed; nothing, when it is not. Its token stays: an installer that runs may report."""
@@ -355,7 +370,8 @@ class Installs:
             return []
         self._put(change)
         self._unwritten.pop(key, None)  # what the store had missed is overwritten by this
-        return [self._told(before, change, _EVIDENCE_OF[change.state], change.reason)]
+        evidence = _EVIDENCE_OF[change.state]
+        return [self._told(before, change, evidence, change.reason or evidence.value)]
 
     def tick(self, now: float) -> tuple[list[InstallRecord], list[Event]]:
         """End what has been in a stage for too long, and offer again what could not be written."""
@@ -465,8 +481,12 @@ class Installs:
         return Event(kind, _mac_of(after.key), 0, detail)
 
 
-_OUTCOMES = {"installed": Evidence.REPORTED_INSTALLED, "failed": Evidence.REPORTED_FAILED}
-_EVIDENCE_OF = {InstallState.INSTALLED: Evidence.REPORTED_INSTALLED, InstallState.FAILED: Evidence.REPORTED_FAILED}
+_OUTCOMES = {
+    "installed": Evidence.REPORTED_INSTALLED,
+    "failed": Evidence.REPORTED_FAILED,
+    "discovered": Evidence.REPORTED_DISCOVERED,
+}
+_EVIDENCE_OF = {InstallState(outcome): evidence for outcome, evidence in _OUTCOMES.items()}
 _KIND_OF = {
     Evidence.REPORTED_INSTALLED: "install.installed",
     Evidence.REPORTED_FAILED: "install.failed",

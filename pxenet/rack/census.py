@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pxenet.boot.policy import RULES, Action
 from pxenet.model import Host, Lease, LeaseState, SeenHost
+from pxenet.rack.discovered import row_of, words_of
 from pxenet.rack.rack import Rack
 from pxenet.wire.iana import architecture_name
 from pxenet.wire.text import address_text, mac_text, parse_mac
@@ -46,7 +47,19 @@ class Census:
         holding = {lease.mac: lease.address for lease in self._leases() if _live(lease, now)}
         record = self._rack.installs.record(host.key)
         row = self._host(host, self._rack.hosts.seen_as(host.key), holding)
-        return row | {"log": record.log if record is not None else ""}
+        hardware = self._rack.discovered.of(host.key)
+        return row | {
+            "log": record.log if record is not None else "",
+            "hardware": row_of(hardware) if hardware is not None else None,
+        }
+
+    def discovered(self) -> Iterator[Row]:
+        """Every machine that told what it is."""
+        for told, hardware in self._rack.discovered.all():
+            host = self._rack.hosts.of_key(told.key)
+            name = host.name if host is not None and host.configured else None
+            words = words_of(hardware)
+            yield {"machine": told.key, "host": name, "told_at": told.at, "what": words} | row_of(hardware)
 
     def leases(self) -> Iterator[Row]:
         """Every address that was ever acknowledged to a machine."""

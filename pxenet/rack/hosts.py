@@ -31,6 +31,7 @@ class Hosts:
         self._learned: OrderedDict[bytes, Host] = OrderedDict()
         self._clients: OrderedDict[bytes, BootClient] = OrderedDict()
         self._seen: OrderedDict[str, SeenHost] = OrderedDict()
+        self._serials: OrderedDict[bytes, str] = OrderedDict()
         for record in seen:
             _put(self._seen, record.key, record)
         self.reconfigure(configured, unknown_profile)
@@ -48,6 +49,8 @@ class Hosts:
             host = self._by_key.get(record.key) or self._of_wire_uuid(bytes.fromhex(record.uuid.replace("-", "")))
             if host is not None and host.mac is None and record.mac:
                 _put(self._learned, record.mac, host)
+        for mac, serial in self._serials.items():
+            self.learn_serial(mac, serial)
         for mac, before in learned.items():
             host = self._by_key.get(before.key)
             if host is not None:
@@ -75,6 +78,12 @@ class Hosts:
     def by_serial(self) -> bool:
         """Some host is known by its serial number alone."""
         return bool(self._by_serial)
+
+    def tell_serial(self, mac: bytes, serial: str) -> None:
+        """As ``learn_serial``, from a machine that has no host yet, perhaps: it counts for those of later configurations too."""
+        if serial:
+            _put(self._serials, mac, serial)
+            self.learn_serial(mac, serial)
 
     def learn_serial(self, mac: bytes, serial: str) -> Host | None:
         """The machine with this hardware address says its serial number: the host it is from now on, if there is one."""

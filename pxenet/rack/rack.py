@@ -23,7 +23,7 @@ from pxenet.content.upstream import Cache, shelf_of
 from pxenet.engine.access import Access
 from pxenet.engine.dhcp import DhcpServer
 from pxenet.engine.http import Reply, Request
-from pxenet.engine.install import CallbackStatus, Evidence, Installs
+from pxenet.engine.install import CallbackResult, CallbackStatus, Evidence, Installs
 from pxenet.engine.surface import Output, Sighting, Upload, Want
 from pxenet.engine.tftp import TftpServer
 from pxenet.events import Event
@@ -36,6 +36,7 @@ from pxenet.model import (
     Change,
     ClientKind,
     Content,
+    DiscoveredMachine,
     Host,
     InstallRecord,
     Later,
@@ -45,6 +46,7 @@ from pxenet.model import (
     at_once,
 )
 from pxenet.net.datagram import Interface, peer_address
+from pxenet.rack.discovered import Discovered, record, serial_of, words_of
 from pxenet.rack.discreet import discreet
 from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.layout import Layout, layout
@@ -53,6 +55,9 @@ from pxenet.rack.said import reason_in
 from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, tftp_settings, unknown_profile
 from pxenet.store.base import Store
+from pxenet.wire import discovery
+from pxenet.wire.discovery import Hardware
+from pxenet.wire.reader import WireError
 from pxenet.wire.text import address_text
 
 _FIRMWARE = frozenset({ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE})
@@ -73,7 +78,7 @@ by a step that no time-out of hours feels."""
 _STANDING = 512
 """Contents of which the file is kept open and the way to it remembered: several racks' worth of different installs."""
 
-_CALLBACKS = ("installed", "failed")
+_CALLBACKS = ("installed", "failed", "discovered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Report:
     """What a machine's callback leads to: ``reply`` may leave only when ``changes`` are durable."""
 
     reply: Reply
-    changes: tuple[InstallRecord, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @overload
@@ -137,6 +142,9 @@ class Rack:
             keys=[host.key for host in settings.hosts],
             began_at=clock(),
         )
+        self.discovered = Discovered(store.discovered())
+        for told, hardware in self.discovered.all():
+            self._recognise(told.key, hardware)
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
         self._http_booted: dict[bytes, None] = {
             seen.mac: None for seen in self.hosts.seen() if seen.vendor_class.startswith("HTTPClient")
@@ -161,6 +169,7 @@ class Rack:
         self._recorder: Recorder | None = None
         self._era = Era()
         self._take(self.prepare(settings))
+        self._accept()  # not stored now: the next start does the same again, with the same tokens
 
     def prepare(self, settings: Settings) -> Layout:
         """All that follows from settings alone, for :meth:`adopt`; nothing changes by this."""
@@ -199,7 +208,10 @@ class Rack:
         self.cache.shelf.limit(settings.server.cache_gib << 30)
         self._take(prepared)
         self._era = self._era.next()
-        return [change for commit in out.commits for change in commit.changes]
+        accepted, events = self._accept()
+        for event in events:
+            self.tell(event)
+        return [*(change for commit in out.commits for change in commit.changes), *accepted]
 
     @property
     def era(self) -> int:
@@ -353,16 +365,39 @@ class Rack:
             return None
         if request.method not in ("GET", "POST"):
             return Report(Reply(405, "a report is made by GET or POST\n"))
+        if outcome == "discovered":
+            return self._told_what_it_is(token, request)
         log = request.body.decode("utf-8", "replace").strip()
         words = parse_qs(request.query).get("reason", [reason_in(log)])[0]
         result = self.installs.callback(token, outcome, words.strip(), self.clock(), log)
+        return self._refused(result) or Report(Reply(200, f"{outcome}: noted\n"), result.changes)
+
+    def _refused(self, result: CallbackResult) -> Report | None:
         for event in result.events:
             self.tell(event)
-        if result.status is CallbackStatus.UNKNOWN:
-            return Report(Reply(404, f"{result.reason}\n"))
-        if result.status is CallbackStatus.STALE:
-            return Report(Reply(409, f"{result.reason}\n"))
-        return Report(Reply(200, f"{outcome}: noted\n"), result.changes)
+        refusals = {CallbackStatus.UNKNOWN: 404, CallbackStatus.STALE: 409}
+        if result.status not in refusals:
+            return None
+        return Report(Reply(refusals[result.status], f"{result.reason}\n"))
+
+    def _told_what_it_is(self, token: str, request: Request) -> Report:
+        """By POST a machine tells what it is; by GET it asks whether somebody has made it a host since."""
+        now = self.clock()
+        if request.method == "GET":
+            owner = self.installs.owner(token)
+            if owner is None:
+                return Report(Reply(404, "no machine has this token\n"))
+            host = self.hosts.of_key(owner)
+            plan = self.plan(host) if host is not None else None
+            waits = plan is None or plan.profile is None or plan.profile.discovers
+            return Report(Reply(200, "waiting\n" if waits else "accepted\n"))
+        try:
+            hardware = discovery.parse(request.body)
+        except WireError as error:
+            return Report(Reply(400, f"{error}\n"))
+        result = self.installs.callback(token, "discovered", "", now)
+        told = record(result.key, now, hardware)
+        return self._refused(result) or Report(Reply(200, "discovered: noted\n"), (*result.changes, told))
 
     def committed(self, changes: Sequence[Change], verdict: Verdict) -> None:
         """The fate of changes that ``absorb``, ``delivered``, ``report`` or ``tick`` asked to make durable."""
@@ -375,6 +410,11 @@ class Rack:
             if isinstance(change, InstallRecord):
                 for event in self.installs.committed(change, verdict, self.clock()):
                     self.tell(event)
+            elif isinstance(change, DiscoveredMachine) and verdict is Verdict.DURABLE:
+                hardware = self.discovered.take(change)
+                self._recognise(change.key, hardware)
+                detail = {"machine": change.key, "what": words_of(hardware)}
+                self.tell(Event("discovery.told", self._mac_of(change), detail=detail))
 
     def tick(self) -> list[Change]:
         """Do what is due with time; returns what should become durable."""
@@ -396,12 +436,32 @@ class Rack:
         host = self.hosts.of_mac(mac) if mac else None
         return host.name if host is not None and host.configured else ""
 
+    def _recognise(self, key: str, hardware: Hardware) -> None:
+        """A machine has told its serial number: any of its cards is that host's from now on, also when it is configured later."""
+        host = self.hosts.of_key(key)
+        macs = [mac for mac in (host.mac if host is not None else None, *(nic.mac for nic in hardware.nics)) if mac]
+        for mac in dict.fromkeys(macs):
+            self.hosts.tell_serial(mac, serial_of(hardware))
+
+    def _accept(self) -> tuple[list[Change], list[Event]]:
+        """Machines that told what they are, and are configured now to be something: they are armed."""
+        changes: list[Change] = []
+        events: list[Event] = []
+        for told, _ in self.discovered.all():
+            host = self.hosts.of_key(told.key)
+            profile = self.plan(host).profile if host is not None else None
+            if host is not None and host.configured and profile is not None and not profile.discovers:
+                records, said = self.installs.accept(told.key, self.clock())
+                changes += records
+                events += said
+        return changes, events
+
     # -- small things --------------------------------------------------------------------------------------------------------
 
     def _mac_of(self, change: Change) -> bytes:
         if isinstance(change, AddedHost):
             return b""
-        if not isinstance(change, InstallRecord):
+        if not isinstance(change, InstallRecord | DiscoveredMachine):
             return change.mac
         host = self.hosts.of_key(change.key)
         return (host.mac if host is not None else None) or b""

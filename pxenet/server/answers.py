@@ -70,6 +70,7 @@ class Answers:
             "status": self._status,
             "hosts": self._hosts,
             "host": self._host,
+            "discovered": self._discovered,
             "leases": self._leases,
             "events": self._events,
             **{order: partial(self._order, order) for order in ORDERS},
@@ -115,6 +116,9 @@ class Answers:
 
     async def _host(self, request: Mapping[str, object], reply: Reply) -> None:
         await reply.rows([self._census.host(self._find(str(request.get("host"))))])
+
+    async def _discovered(self, request: Mapping[str, object], reply: Reply) -> None:
+        await reply.rows(self._census.discovered())
 
     async def _leases(self, request: Mapping[str, object], reply: Reply) -> None:
         await reply.rows(self._census.leases())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from pxenet.model import AddedHost, Change, InstallRecord, Lease, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, DiscoveredMachine, InstallRecord, Lease, SeenHost, Verdict
 
 MAX_HOSTS = 65536
 """How many machines seen are kept: anybody on the wire can invent hardware addresses, and the list must not fill the disk."""
@@ -40,6 +40,10 @@ class Store(Protocol):
 
     def added(self) -> Iterable[AddedHost]:
         """Every host that was added by command and not removed again."""
+        ...
+
+    def discovered(self) -> Iterable[DiscoveredMachine]:
+        """What machines said that they are: the latest of each."""
         ...
 
     def secret(self) -> bytes:

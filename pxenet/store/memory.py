@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from pxenet.model import AddedHost, Change, InstallRecord, Lease, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, DiscoveredMachine, InstallRecord, Lease, SeenHost, Verdict
 from pxenet.store.base import MAX_HOSTS
 
 
@@ -22,6 +22,7 @@ class MemoryStore:
         self._hosts: dict[str, SeenHost] = {}
         self._installs: dict[str, InstallRecord] = {}
         self._added: dict[str, AddedHost] = {}
+        self._discovered: dict[str, DiscoveredMachine] = {}
 
     def leases(self) -> list[Lease]:
         """Every stored lease, whatever its state."""
@@ -39,6 +40,10 @@ class MemoryStore:
         """Every host that was added and not removed again."""
         return list(self._added.values())
 
+    def discovered(self) -> list[DiscoveredMachine]:
+        """What machines said that they are."""
+        return list(self._discovered.values())
+
     def secret(self) -> bytes:
         """The 32 bytes from which machines' tokens are made."""
         return self._secret
@@ -54,6 +59,8 @@ class MemoryStore:
                 self._added[change.name] = change
                 if not change.keys:
                     del self._added[change.name]
+            elif isinstance(change, DiscoveredMachine):
+                self._discovered[change.key] = change
             else:
                 self._installs[change.key] = change
         if len(self._hosts) > self._max_hosts:

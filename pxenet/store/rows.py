@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pxenet.model import AddedHost, Change, InstallRecord, InstallState, Lease, LeaseState, SeenHost
+from pxenet.model import AddedHost, Change, DiscoveredMachine, InstallRecord, InstallState, Lease, LeaseState, SeenHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,7 @@ TABLES = (
         ),
     ),
     Table("added", AddedHost, (_text("name"), _text("keys")), since=2),
+    Table("discovered", DiscoveredMachine, (_text("key"), _time("at"), _text("told")), since=4),
 )
 TABLE_OF = {table.record: table for table in TABLES}
 UPSERT = {table.record: table.upsert for table in TABLES}

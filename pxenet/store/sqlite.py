@@ -26,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pxenet.model import AddedHost, Change, InstallRecord, Lease, SeenHost, Verdict
+from pxenet.model import AddedHost, Change, DiscoveredMachine, InstallRecord, Lease, SeenHost, Verdict
 from pxenet.store.base import MAX_HOSTS, StoreError, StoreInUseError
 from pxenet.store.rows import TABLE_OF, TABLES, UPSERT
 
@@ -34,7 +34,7 @@ DATABASE = "pxenet.db"
 MARKER = "pxenet.marker"
 LOCK = "pxenet.lock"
 
-_SCHEMA = 3
+_SCHEMA = 4
 _APPLICATION = 0x7078656E  # "pxen": file(1) and we can tell our database from a stray one
 _BUSY_S = 2.0  # a person's sqlite3 shell may hold the write lock for a moment; longer than this is a failure
 
@@ -80,6 +80,10 @@ class SqliteStore:
     def added(self) -> list[AddedHost]:
         """Every host that was added and not removed again. StoreError if they cannot be read."""
         return self._load(AddedHost)
+
+    def discovered(self) -> list[DiscoveredMachine]:
+        """What machines said that they are. StoreError if they cannot be read."""
+        return self._load(DiscoveredMachine)
 
     def secret(self) -> bytes:
         """The 32 bytes from which machines' tokens are made."""

@@ -174,6 +174,7 @@ def test_what_templates_see() -> None:
         "urls": {
             "installed": "http://10.0.0.1/installed/t",
             "failed": "http://10.0.0.1/failed/t",
+            "discovered": "http://10.0.0.1/discovered/t",
             "answer": "http://10.0.0.1/answer/t/p/ks",
             "source": "http://10.0.0.1/profile/p",
             "image": "",

@@ -10,7 +10,7 @@ import pytest
 
 from pxenet.answer import templates
 from pxenet.config import ConfigError, from_text, profiles
-from pxenet.model import Installer, Platform
+from pxenet.model import DISCOVERY, Installer, Platform
 
 PRODUCTMD = """\
 [header]
@@ -108,7 +108,7 @@ def test_the_built_in_answer_file(tmp_path: Path) -> None:
     make(tmp_path, "vmlinuz")
     settings = from_text('[[profile]]\nname = "p"\nkernel = "vmlinuz"\nanswer = "kickstart"\n', tmp_path)
     assert "kickstart" == settings.profiles[0].answer
-    assert templates.BUILT_IN == profiles.BUILT_IN_ANSWERS
+    assert templates.BUILT_IN == (*profiles.BUILT_IN_ANSWERS, DISCOVERY)
 
 
 def test_a_debian_cd_is_refused(tmp_path: Path) -> None:

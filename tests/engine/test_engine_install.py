@@ -68,7 +68,7 @@ def test_the_table_is_complete() -> None:
     assert set(TRANSITIONS) == {(state, evidence) for state in S for evidence in E}
     back = {evidence for (before, evidence), after in TRANSITIONS.items() if STATES.index(after) < STATES.index(before)}
     # The last: from failed and cancelled, which stand after it.
-    assert back == {E.ASKED, E.LOADING, E.TIMED_OUT, E.REARMED, E.REPORTED_INSTALLED}
+    assert back == {E.ASKED, E.LOADING, E.TIMED_OUT, E.REARMED, E.ACCEPTED, E.REPORTED_INSTALLED, E.REPORTED_DISCOVERED}
     assert {e for (b, e), after in TRANSITIONS.items() if after is S.INSTALLED and b is not after} == {
         E.REPORTED_INSTALLED
     }

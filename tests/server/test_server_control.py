@@ -426,7 +426,7 @@ async def test_one_machine(scene: Scene, tmp_path: Path) -> None:
     async with asking(scene, tmp_path):
         (row,) = await rows(tmp_path, ask="host", host="web01")
         listed = await rows(tmp_path, ask="hosts")
-    assert row == next(one for one in listed if one["host"] == "web01") | {"log": "a log\nno disk"}
+    assert row == next(one for one in listed if one["host"] == "web01") | {"log": "a log\nno disk", "hardware": None}
     assert ("failed", "no disk") == (row["state"], row["reason"])
 
 

@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxenet.model import AddedHost, Change, InstallRecord, InstallState, Lease, LeaseState, SeenHost, Verdict
+from pxenet.model import (
+    AddedHost,
+    Change,
+    DiscoveredMachine,
+    InstallRecord,
+    InstallState,
+    Lease,
+    LeaseState,
+    SeenHost,
+    Verdict,
+)
 from pxenet.store.base import Store
 from pxenet.store.memory import MemoryStore
 from pxenet.store.sqlite import open_sqlite
@@ -197,6 +207,7 @@ CHANGES = st.one_of(
         log=_TEXT,
     ),
     st.builds(AddedHost, name=st.sampled_from(["web01", "é"]), keys=_TEXT),
+    st.builds(DiscoveredMachine, key=st.sampled_from(["52:54:00:12:34:56", ""]), at=_TIME, told=_TEXT),
 )
 BATCHES = st.lists(st.tuples(st.lists(CHANGES, max_size=8), st.booleans()), max_size=5)
 
