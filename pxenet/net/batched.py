@@ -105,6 +105,8 @@ class BatchedUdpSocket(UdpSocket):
         super().__init__(port, address, interface, bound=bound)
         # A cache line more, so that the first lines of the payloads do not all compete for one place in the cache.
         self._in = _Arena(MAX_DATAGRAM + 64)
+        self._used = 0
+        """Octets of the headers that the kernel has written since they were clean."""
         self._quads = _quads_of(self._in)
         self._firsts = self._in.view[self._in.payloads :].cast("I")[:: self._in.size // _QUAD_BYTES]
         self._controls: dict[bytes, tuple[int, int, bool]] = {}
@@ -117,8 +119,8 @@ class BatchedUdpSocket(UdpSocket):
 
     def receive(self) -> Sequence[Datagram]:
         """Whatever has arrived, at most ``BATCH``; empty when there is nothing. Quads where it can be."""
-        arena = self._in
-        arena.headers[:] = arena.clean
+        arena, used = self._in, self._used
+        arena.headers[:used] = arena.clean[:used]
         count = _recvmmsg(self.socket.fileno(), arena.address, BATCH, socket.MSG_DONTWAIT, None)
         while count < 0:
             number = ctypes.get_errno()
@@ -127,6 +129,7 @@ class BatchedUdpSocket(UdpSocket):
             if number not in GONE:
                 raise OSError(number, os.strerror(number))
             count = _recvmmsg(self.socket.fileno(), arena.address, BATCH, socket.MSG_DONTWAIT, None)
+        self._used = count * _HEADER.size
         self.statistics.received += count
         memory, size, port, controls = arena.memory, arena.size, self.port, self._controls
         quads = self._quads[: count * _HEADER.size] == memory[: count * _HEADER.size]
