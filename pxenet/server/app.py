@@ -27,7 +27,7 @@ from pxenet.config.certificate import tls_context
 from pxenet.engine.surface import Progress
 from pxenet.net.datagram import Interface
 from pxenet.net.interfaces import interfaces as system_interfaces
-from pxenet.net.interfaces import neighbours
+from pxenet.net.interfaces import neighbour_on, neighbours
 from pxenet.rack import Rack
 from pxenet.server.answers import Answers
 from pxenet.server.answers import Desk as AnswerDesk
@@ -172,6 +172,7 @@ async def serve(prepared: Prepared, as_json: bool, stream: Stream, screen: Scree
         settings = stored_hosts(settings, store, system_interfaces())
         log = EventLog(stream, as_json=as_json, name_of=lambda mac, address: rack.name_of(mac, address), quiet=_QUIET)
         rendering = Rendering()
+        probe = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         rack = Rack(
             settings,
             store,
@@ -180,7 +181,7 @@ async def serve(prepared: Prepared, as_json: bool, stream: Stream, screen: Scree
             tell=log,
             clock=time.time,
             steady=time.monotonic,
-            neighbour=neighbours(),
+            neighbour=neighbours(neighbour_on(probe)),
             image_cache=settings.server.state / "images",
             engine=rendering,
         )

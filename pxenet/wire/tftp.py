@@ -74,7 +74,10 @@ class Request:
         if _encode(self.mode) != _encode(self.mode).lower():
             raise WireError(2, "mode", f"{self.mode!r} is not lower case")
         _check_options(self.options)
-        if len(_serialize_request(self)) > MAX_REQUEST:
+        characters = len(self.filename) + len(self.mode) + sum(len(name) + len(value) for name, value in self.options)
+        # A character has four octets at most: nearly all requests are short enough whatever they are.
+        longest = 2 + 4 * characters + 2 * (1 + len(self.options))
+        if longest > MAX_REQUEST and len(_serialize_request(self)) > MAX_REQUEST:
             raise WireError(MAX_REQUEST, "request", f"longer than {MAX_REQUEST} octets (RFC 2347)")
 
 
@@ -284,6 +287,8 @@ def _check_strings(offset: int, *strings: tuple[str, str]) -> None:
     for field, text in strings:
         if "\0" in text:
             raise WireError(offset, field, f"{text!r} contains a NUL")
+        if text.isascii():
+            continue
         try:
             _encode(text)
         except UnicodeEncodeError as error:

@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import socket
 
-from pxenet.net.interfaces import neighbours
+import needs
+from netlab import inside, run, wire
 
-HEADER = "IP address       HW type     Flags       HW address            Mask     Device\n"
-ROW = "10.0.0.5         0x1         {flags}         {mac}     *        {device}\n"
-ADDRESS = 0x0A000005
+from pxenet.net.interfaces import neighbour_on, neighbours
 
-
-def test_the_complete_line_counts(tmp_path: Path) -> None:
-    """A line for each device; one that is not resolved says nothing, and 10.0.0.5 is not 10.0.0.50."""
-    table = tmp_path / "arp"
-    other = ROW.replace("10.0.0.5 ", "10.0.0.50").format(flags="0x2", mac="02:00:00:00:00:03", device="a")
-    table.write_text(
-        HEADER
-        + other
-        + ROW.format(flags="0x0", mac="00:00:00:00:00:00", device="a")
-        + ROW.format(flags="0x2", mac="02:00:00:00:00:01", device="b")
-    )
-    assert neighbours(table)(ADDRESS) == bytes.fromhex("020000000001")
-    assert neighbours(table)(0x0A000032) == bytes.fromhex("020000000003")
-    assert neighbours(table)(0x0A000006) is None
-    assert neighbours(tmp_path / "none")(ADDRESS) is None
+ADDRESS = 0x0A4E0005
+FIRST, SECOND = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 
 
-def test_what_was_found_is_believed_for_a_second(tmp_path: Path) -> None:
+def test_what_was_found_is_believed_for_a_second() -> None:
     """And what was not found may be there with the next packet."""
-    table = tmp_path / "arp"
-    now = 100.0
-    hardware_of = neighbours(table, lambda: now)
+    now, table, asked = 100.0, dict[int, bytes](), list[str]()
+
+    def ask(name: str, address: int) -> bytes | None:
+        asked.append(name)
+        return table.get(address)
+
+    hardware_of = neighbours(ask, lambda: now)
     assert hardware_of(ADDRESS) is None
-    table.write_text(HEADER + ROW.format(flags="0x2", mac="02:00:00:00:00:01", device="b"))
-    assert hardware_of(ADDRESS) == bytes.fromhex("020000000001")
-    table.write_text(HEADER + ROW.format(flags="0x2", mac="02:00:00:00:00:02", device="b"))
-    assert hardware_of(ADDRESS) == bytes.fromhex("020000000001")
+    table[ADDRESS] = FIRST
+    assert hardware_of(ADDRESS) == FIRST
+    table[ADDRESS] = SECOND
+    assert hardware_of(ADDRESS) == FIRST
     now = 101.0
-    assert hardware_of(ADDRESS) == bytes.fromhex("020000000002")
+    assert hardware_of(ADDRESS) == SECOND
+    assert "lo" not in asked
+    assert asked
+
+
+def test_many_neighbours_are_remembered_within_bounds() -> None:
+    """However many there are."""
+    hardware_of = neighbours(lambda name, address: address.to_bytes(6, "big"), lambda: 100.0)
+    for address in range(1, 10_000):
+        assert hardware_of(address) == address.to_bytes(6, "big")
+
+
+@needs.root()
+@needs.namespace()
+@needs.tool("ip")
+def test_the_kernel_is_asked() -> None:
+    """An entry that is resolved counts, on its own interface; one that is not says nothing."""
+    with wire() as lab:
+        ip = ("ip", "-n", lab.server)
+        run(*ip, "neigh", "add", "10.78.0.5", "lladdr", FIRST.hex(":"), "dev", "v0", "nud", "reachable")
+        run(*ip, "neigh", "add", "10.78.0.50", "lladdr", SECOND.hex(":"), "dev", "v0", "nud", "permanent")
+        run(*ip, "neigh", "add", "10.78.0.6", "dev", "v0", "nud", "incomplete")
+
+        def answers() -> list[bytes | None]:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                ask = neighbour_on(probe)
+                hardware_of = neighbours(ask)
+                return [
+                    ask("v0", ADDRESS),
+                    ask("v0", 0x0A4E0032),
+                    ask("v0", 0x0A4E0006),
+                    ask("v0", 0x0A4E0007),
+                    ask("lo", ADDRESS),
+                    ask("gone0", ADDRESS),
+                    hardware_of(ADDRESS),
+                    hardware_of(0x0A4E0006),
+                ]
+
+        assert inside(lab.server, answers) == [FIRST, SECOND, None, None, None, None, FIRST, None]
