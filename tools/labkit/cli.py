@@ -19,6 +19,7 @@ from labkit.scenarios import SCENARIOS, Scenario
 _EXAMPLES = """\
 examples:
   tools/lab                     every scenario but the optional ones
+  tools/lab --all               those too: every firmware and loader, and how each gets to the local disk
   tools/lab --list              what there is
   tools/lab bios uefi-grub      these two
   tools/lab --keep /tmp/lab     keep consoles, logs and recordings of the wire
@@ -34,6 +35,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios to run")
+    parser.add_argument("--all", action="store_true", help="the optional scenarios too")
     parser.add_argument("--list", action="store_true", help="show the scenarios and end")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave consoles, logs and recordings here")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="machines at a time")
@@ -67,7 +69,7 @@ def main(argv: list[str]) -> int:
     known = {s.name: s for s in SCENARIOS}
     if unknown := [name for name in arguments.names if name not in known]:
         return _refuse(f"no scenario {', '.join(unknown)}; there are {', '.join(known)}")
-    chosen = [known[name] for name in arguments.names] or [s for s in SCENARIOS if not s.optional]
+    chosen = [known[name] for name in arguments.names] or [s for s in SCENARIOS if arguments.all or not s.optional]
     if arguments.demo is not None:
         chosen = [demo.MACHINE]
     if arguments.inside is not None:

@@ -38,14 +38,22 @@ _FIRMWARE: dict[Firmware, dict[str, str]] = {
     Firmware.SECURE: _OVMF,
 }
 _GRUB = {"/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed": "grub-efi-amd64-signed"}
-_LOADER: dict[str, dict[str, str]] = {
-    "pxelinux": {
-        "/usr/lib/PXELINUX/pxelinux.0": "pxelinux",
-        "/usr/lib/syslinux/modules/bios/ldlinux.c32": "syslinux-common",
+_PXELINUX = {
+    "/usr/lib/PXELINUX/pxelinux.0": "pxelinux",
+    "/usr/lib/syslinux/modules/bios/ldlinux.c32": "syslinux-common",
+}
+_LOADER: dict[tuple[str, str], dict[str, str]] = {
+    ("bios", "pxelinux"): _PXELINUX,
+    ("bios", "lpxelinux"): _PXELINUX,
+    ("bios", "grub"): {"grub-mkimage": "grub-common", "/usr/lib/grub/i386-pc/pxe.mod": "grub-pc-bin"},
+    ("bios", "ipxe"): {"/usr/lib/ipxe/undionly.kpxe": "ipxe"},
+    ("x64", "pxelinux"): {
+        "/usr/lib/SYSLINUX.EFI/efi64/syslinux.efi": "syslinux-efi",
+        "/usr/lib/syslinux/modules/efi64/ldlinux.e64": "syslinux-common",
     },
-    "grub": _GRUB,
-    "shim": {str(payload.SHIM): "shim-signed", **_GRUB},
-    "ipxe": {"/usr/lib/ipxe/ipxe.efi": "ipxe"},
+    ("x64", "grub"): _GRUB,
+    ("x64", "shim"): {str(payload.SHIM): "shim-signed", **_GRUB},
+    ("x64", "ipxe"): {"/usr/lib/ipxe/ipxe.efi": "ipxe"},
 }
 
 _SIGNED_DISK = {str(payload.SHIM): "shim-signed", str(payload.DISK_GRUB): "grub-efi-amd64-signed"}
@@ -55,11 +63,11 @@ def missing(scenarios: Iterable[Scenario], *, reference: bool = False) -> list[s
     """The packages that ``scenarios`` need and that are not installed, sorted."""
     wanted = dict(_ALWAYS)
     for scenario in scenarios:
-        wanted |= _FIRMWARE[scenario.firmware] | _LOADER[scenario.loader]
+        wanted |= _FIRMWARE[scenario.firmware] | _LOADER[scenario.platform, scenario.loader]
         if scenario.proxy or reference:
             wanted |= _DNSMASQ
         if scenario.proxy and scenario.loader == "grub":
-            wanted |= _LOADER["ipxe"]  # it starts GRUB there
+            wanted |= _LOADER["x64", "ipxe"]  # it starts GRUB there
         if scenario.disk == "signed.img":
             wanted |= _SIGNED_DISK
     return sorted({package for thing, package in wanted.items() if not _present(thing)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,23 +48,38 @@ class Payload:
 
     directory: Path
     template: Path
+    root: Path
+    """Boot loaders that no package has ready."""
     kernel: str = "linux"
     initrd: str = "initrd.gz"
 
 
-def build(directory: Path, disks: Iterable[str] = ("disk.img",)) -> Payload:
+def build(directory: Path, disks: Iterable[str] = ("disk.img",), *, grub_for_bios: bool = False) -> Payload:
     """Put kernel, initrd and disk images into ``directory``, which is made when missing, and ``ks.cfg.j2`` beside it.
 
     ``disks`` are keys of :data:`DISKS`. Raises FileNotFoundError when a Debian package is missing (``labkit.packages`` says which).
     """
     directory.mkdir(parents=True, exist_ok=True)
-    payload = Payload(directory, directory.parent / "ks.cfg.j2")
+    payload = Payload(directory, directory.parent / "ks.cfg.j2", directory.parent / "loaders")
+    (payload.root / "bios").mkdir(parents=True, exist_ok=True)
+    if grub_for_bios:
+        _make_grub(payload.root / "bios" / "core.0")
     (directory / payload.kernel).write_bytes((INSTALLER / "linux").read_bytes())
     (directory / payload.initrd).write_bytes(_initrd((INSTALLER / "initrd.gz").read_bytes(), BUSYBOX.read_bytes()))
     for name in disks:
         (directory / name).write_bytes(DISKS[name]())
     payload.template.write_text(KICKSTART)
     return payload
+
+
+_GRUB_MODULES = (
+    "pxe", "tftp", "normal", "configfile", "linux", "chain", "boot", "biosdisk", "echo", "sleep", "test", "reboot",
+)  # fmt: skip
+
+
+def _make_grub(place: Path) -> None:
+    """GRUB for BIOS, as ``grub-mknetdir`` makes it; all that our texts use is built in."""
+    subprocess.run(["grub-mkimage", "-O", "i386-pc-pxe", "-p", "/grub", "-o", str(place), *_GRUB_MODULES], check=True)
 
 
 def _own_disk() -> bytes:

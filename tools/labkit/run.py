@@ -51,7 +51,8 @@ class Bench:
 
 def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path, say: Say) -> list[Report]:
     """Run ``scenarios``; ``work`` is for files that only machines need, ``logs`` for what people may want to read."""
-    files = payload.build(work / "payload", {s.disk for s in scenarios})
+    grub_for_bios = any((s.platform, s.loader) == ("bios", "grub") for s in scenarios)
+    files = payload.build(work / "payload", {s.disk for s in scenarios}, grub_for_bios=grub_for_bios)
     benches = [
         _bench(kind, group, files, work, logs, options)
         for kind, proxy in (("server", False), ("proxy", True))

@@ -60,4 +60,20 @@ SCENARIOS = (
         "uefi-secure", 7, Firmware.SECURE, "shim", False,
         "OVMF with Secure Boot, shim, GRUB; installs shim and GRUB", disk="signed.img", optional=True,
     ),
+    Scenario(
+        "bios-lpxelinux", 8, Firmware.BIOS, "lpxelinux", False,
+        "as bios, with lpxelinux: kernel by HTTP", optional=True,
+    ),
+    Scenario(
+        "bios-ipxe", 9, Firmware.BIOS, "ipxe", False,
+        "SeaBIOS and iPXE ROM alone, kernel by HTTP; sanboot of its disk", optional=True,
+    ),
+    Scenario(
+        "bios-grub", 10, Firmware.BIOS, "grub", False,
+        "SeaBIOS and iPXE ROM, GRUB's core.0; chain of the disk's boot sector", optional=True,
+    ),
+    Scenario(
+        "uefi-pxelinux", 11, Firmware.UEFI, "pxelinux", False,
+        "OVMF PXE, syslinux.efi; its error leads to the next boot entry", optional=True,
+    ),
 )  # fmt: skip

@@ -63,6 +63,7 @@ def rack_toml(wire: Wire, scenarios: Sequence[Scenario], payload: Payload, state
 [server]
 interface = "{BRIDGE}"
 state = "{state}"
+root = "{payload.root}"
 
 {dhcp}
 [[profile]]
