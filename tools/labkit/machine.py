@@ -80,6 +80,8 @@ class Machine:
     """What ``Wire.plug`` said."""
     disk: Path
     nic: str = "virtio-net-pci"
+    serial: str = ""
+    """Of its SMBIOS."""
 
     def argv(self) -> list[str]:
         """QEMU's command line. The network comes first in the boot order, the disk second, as in a rack."""
@@ -91,7 +93,7 @@ class Machine:
         rom = "" if self.firmware is Firmware.BIOS else ",romfile="
         return [
             "qemu-system-x86_64", "-name", self.name, "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-            *acceleration, *_BOARDS[self.firmware], "-device", "virtio-rng-pci",
+            *acceleration, *_BOARDS[self.firmware], "-smbios", f"type=1,serial={self.serial}", "-device", "virtio-rng-pci",
             "-netdev", f"{self.netdev},id=n0",
             "-device", f"{self.nic},netdev=n0,mac={self.mac},bootindex=0{rom}",
             "-device", "qemu-xhci", "-drive", f"if=none,id=d0,format=raw,file={self.disk}",

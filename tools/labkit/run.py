@@ -17,7 +17,7 @@ from labkit import evidence, payload, servers
 from labkit.machine import Firmware, Machine, Outcome, PowerOn, power_on
 from labkit.reference import ReferenceServer
 from labkit.report import Report
-from labkit.scenarios import Scenario
+from labkit.scenarios import PROFILE, Scenario
 from labkit.wire import Wire
 
 Say = Callable[[str], None]
@@ -92,7 +92,12 @@ def _bench(
 
 def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path, logs: Path, say: Say) -> Report:
     machine = Machine(
-        scenario.name, scenario.firmware, scenario.mac, bench.netdevs[scenario.name], work / f"{scenario.name}.disk"
+        scenario.name,
+        scenario.firmware,
+        scenario.mac,
+        bench.netdevs[scenario.name],
+        work / f"{scenario.name}.disk",
+        serial=scenario.serial,
     )
     report = Report(scenario)
 
@@ -101,6 +106,13 @@ def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path,
             say(f"{scenario.name:16} {line}")
 
     say(f"{scenario.name:16} power on: {scenario.about}")
+    if not scenario.named:
+        told = _discover(scenario, machine, bench, logs / f"{scenario.name}.0.serial", options.timeout_s, console)
+        if told is not None:
+            report.faults.append(f"power-on to tell what it is: {told.outcome.value} {told.words}")
+            report.logs.append(("its console", "\n".join(told.tail)))
+            return report
+        say(f"{scenario.name:16} power on again: it is a host now")
     first = power_on(
         machine, bench.wire.rack, logs / f"{scenario.name}.1.serial", options.timeout_s, console, bench.server.alive
     )
@@ -118,6 +130,26 @@ def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path,
         report.faults.append(f"second power-on: {fault}")
         report.logs.append(("its console", "\n".join(second.tail)))
     return report
+
+
+def _discover(
+    scenario: Scenario, machine: Machine, bench: Bench, log: Path, timeout_s: float, console: Say
+) -> PowerOn | None:
+    """A machine that nobody has named tells what it is, is accepted while it waits, and starts anew; its power-on when it does not."""
+    server = bench.server
+    assert isinstance(server, servers.PxenetServer)
+    accepted: list[str] = []
+
+    def watch(line: str) -> None:
+        console(line)
+        if "this machine is known now" in line and not accepted:
+            accepted.append(line)
+            name, platform = scenario.name, scenario.platform
+            keys = (f"profile={PROFILE}", f"loader.{platform}={scenario.loader}", f"vars.disk={scenario.disk}")
+            server.order("hosts", "accept", scenario.serial, name, *keys)
+
+    power = power_on(machine, bench.wire.rack, log, timeout_s, watch, server.alive)
+    return None if accepted and power.outcome is Outcome.OFF and power.mark_at("failed") is None else power
 
 
 def first_fault(power: PowerOn) -> str:

@@ -8,6 +8,8 @@ from labkit.machine import Firmware
 
 KERNEL_ARGS = "console=ttyS0 quiet"
 PROFILE = "tiny"
+DISCOVERY = "what"
+"""The profile of machines that nobody has named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,9 @@ class Scenario:
     disk: str = "disk.img"
     """What it installs, a key of ``payload.DISKS``: the lab's own programs, or a distribution's shim and GRUB."""
     optional: bool = False
-    """Only when asked for by name."""
+    """Only when asked for."""
+    named: bool = True
+    """A ``[[host]]`` of the configuration; else it is booted to tell what it is, and made a host by command."""
 
     @property
     def platform(self) -> str:
@@ -37,6 +41,11 @@ class Scenario:
     def mac(self) -> str:
         """The machine's hardware address (locally administered, QEMU's range)."""
         return f"52:54:00:77:00:{self.number:02x}"
+
+    @property
+    def serial(self) -> str:
+        """Its SMBIOS serial number."""
+        return f"LAB-{self.number:04}"
 
     @property
     def disk_mark(self) -> str:
@@ -75,5 +84,10 @@ SCENARIOS = (
     Scenario(
         "uefi-pxelinux", 11, Firmware.UEFI, "pxelinux", False,
         "OVMF PXE, syslinux.efi; its error leads to the next boot entry", optional=True,
+    ),
+    Scenario(
+        "discovery", 12, Firmware.BIOS, "pxelinux", False,
+        "as bios, but nobody has named it: it tells what it is, and is accepted by its serial number",
+        optional=True, named=False,
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from labkit.payload import Payload
-from labkit.scenarios import KERNEL_ARGS, PROFILE, Scenario
+from labkit.scenarios import DISCOVERY, KERNEL_ARGS, PROFILE, Scenario
 from labkit.wire import BRIDGE, Namespace, Wire
 
 REPOSITORY = Path(__file__).parents[2]
@@ -58,7 +58,22 @@ def rack_toml(wire: Wire, scenarios: Sequence[Scenario], payload: Payload, state
         f'\n[[host]]\nmac = "{s.mac}"\nname = "{s.name}"\nprofile = "{PROFILE}"\nloader.{s.platform} = "{s.loader}"\n'
         f'vars.disk = "{s.disk}"\n'
         for s in scenarios
+        if s.named
     )
+    discovery = ""
+    if not all(s.named for s in scenarios):
+        discovery = f'''
+[boot]
+unknown = "{DISCOVERY}"
+
+[[profile]]
+name = "{DISCOVERY}"
+kernel = "{payload.directory}/{payload.kernel}"
+initrd = ["{payload.directory}/{payload.initrd}"]
+args = "{KERNEL_ARGS}"
+answer = "discovery"
+vars.discovered_poll_s = 1
+'''
     return f"""\
 [server]
 interface = "{BRIDGE}"
@@ -73,7 +88,7 @@ kernel = "{payload.kernel}"
 initrd = ["{payload.initrd}"]
 args = "{KERNEL_ARGS}"
 answer = "{payload.template}"
-{hosts}"""
+{discovery}{hosts}"""
 
 
 class PxenetServer:
@@ -104,6 +119,15 @@ class PxenetServer:
                 if select.select([notify], [], [], 0.1)[0] and b"READY=1" in notify.recv(4096).split(b"\n"):
                     return
         raise RuntimeError(f"the server did not become ready:\n{tail(self.log)}")
+
+    def order(self, *arguments: str) -> None:
+        """Have a command of ``pxenet`` carried out. Raises RuntimeError with its words when it is not."""
+        argv = self._place.argv(sys.executable, "-m", "pxenet", *arguments, *self._argv[-2:])
+        done = subprocess.run(
+            argv, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"pxenet {' '.join(arguments)}: {done.stdout}{done.stderr}")
 
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
