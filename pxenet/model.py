@@ -113,6 +113,14 @@ class Repository:
     """``{server}`` stands for our URL."""
 
 
+class Exit(enum.Enum):
+    """How a machine gets from our boot loader to its local disk (``boot.exits`` says what each loader does then)."""
+
+    AUTO = "auto"  # by what that loader does best
+    DISK = "disk"  # the loader starts the disk itself
+    NEXT = "next"  # the firmware goes on with what is next in its boot order
+
+
 DISCOVERY = "discovery"
 """The ``answer`` of profiles whose answer file is the script that tells what a machine is."""
 
@@ -178,6 +186,8 @@ class Host:
     address: int | None = None
     vars: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     loaders: Mapping[Platform, Loader] = field(default_factory=lambda: MappingProxyType({}))
+    exit: Exit | None = None
+    """How it gets to its disk, where that differs from ``boot.exit``."""
     configured: bool = True
     other_macs: tuple[bytes, ...] = ()
     """Of the machine's other network cards, from any of which it may boot."""

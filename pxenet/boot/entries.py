@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from pxenet.model import Exit
+
 MAX_COMMAND_LINE_BYTES = 2047
 """COMMAND_LINE_SIZE of x86 and arm64 kernels without its NUL. A longer line is cut in silence, which loses the answer file's URL."""
 
@@ -37,6 +39,7 @@ class LocalEntry:
 
     name: str = "local"
     title: str = "Boot from the local disk"
+    exit: Exit = Exit.AUTO
 
 
 Entry = KernelEntry | LocalEntry
@@ -78,6 +81,8 @@ class Reader:
     """Hardware address of the interface it boots from; empty when not known."""
     http: bool = False
     """It is able to fetch by HTTP."""
+    efi: bool = False
+    """It runs on UEFI."""
 
 
 def bootif(mac: bytes) -> str:

@@ -6,6 +6,7 @@ Everything that comes from outside stands in single quotes, where nothing is spe
 
 from __future__ import annotations
 
+from pxenet.boot import exits
 from pxenet.boot.entries import (
     BootText,
     Entry,
@@ -18,45 +19,6 @@ from pxenet.boot.entries import (
     has_argument,
     words,
 )
-
-VENDORS = ("debian", "ubuntu", "redhat", "fedora", "centos", "almalinux", "rocky", "ol", "opensuse", "sles")
-"""Directories on EFI system partitions that hold ``shim<arch>.efi`` and ``grub<arch>.efi``."""
-
-# Vendor directories before BOOT: the fallback loader in BOOT (fbx64.efi) may rewrite the firmware's boot entries and reset.
-# GRUB 2.06 never comes back from `exit` to the next boot entry, it ends in the firmware's menu; so the disk is searched. The
-# modules are part of the signed images; a netdir of one's own loads them. FAT ignores case. What is chained is told that it comes from
-# the device in $root, whatever device its name has: shim and GRUB on the disk look for their next files there.
-_LOCAL = """\
-  if [ "$grub_platform" = pc ]; then
-    set root=hd0
-    chainloader +1
-    boot
-  fi
-  echo 'Looking for a boot loader on the local disks; names that are not there are told as errors.'
-  set efiarch=x64
-  if [ "$grub_cpu" = i386 ]; then set efiarch=ia32; fi
-  if [ "$grub_cpu" = arm64 ]; then set efiarch=aa64; fi
-  insmod part_gpt
-  insmod part_msdos
-  insmod fat
-  for dir in @DIRS@; do
-    for loader in shim grub; do
-      if search --no-floppy --file --set=root /EFI/$dir/$loader$efiarch.efi; then
-        chainloader /EFI/$dir/$loader$efiarch.efi
-        boot
-      fi
-    done
-  done
-  for file in /EFI/Microsoft/Boot/bootmgfw.efi /EFI/systemd/systemd-boot$efiarch.efi /EFI/BOOT/boot$efiarch.efi; do
-    if search --no-floppy --file --set=root $file; then
-      chainloader $file
-      boot
-    fi
-  done
-  echo 'No boot loader found on a local disk.'
-  sleep 5
-  exit
-""".replace("@DIRS@", " ".join(VENDORS))
 
 
 def render(text: BootText, reader: Reader) -> str:
@@ -78,7 +40,7 @@ def quote(word: str) -> str:
 
 def _body(entry: Entry, reader: Reader) -> list[str]:
     if not isinstance(entry, KernelEntry):
-        return _LOCAL.rstrip("\n").split("\n")
+        return list(exits.GRUB[entry.exit])
     args = [_argument(word) for word in words(clean_args(entry.args))]
     spelled = [quote(word) for word in args]
     shown = " ".join(f'"{word}"' if " " in word else word for word in args)

@@ -6,6 +6,7 @@ No quotes exist: words end at blanks, and the kernel's line is the words again w
 
 from __future__ import annotations
 
+from pxenet.boot import exits
 from pxenet.boot.entries import (
     BootText,
     Entry,
@@ -18,15 +19,6 @@ from pxenet.boot.entries import (
     has_argument,
     url_of,
 )
-
-# BIOS: drive 0x80 is the first disk; where that fails, leaving iPXE lets the BIOS try its next device. UEFI: only an error makes the
-# firmware go on with its next boot entry, success ends in its menu.
-_LOCAL = [
-    "iseq ${platform} efi && goto next-boot-entry ||",
-    "sanboot --no-describe --drive 0x80 || exit",
-    ":next-boot-entry",
-    "exit 1",
-]
 
 _RETRY = ["echo Could not start. Trying again in 30 seconds.", "sleep 30", "reboot"]
 
@@ -49,7 +41,7 @@ def render(text: BootText, reader: Reader) -> str:
 
 def _entry(entry: Entry, reader: Reader) -> list[str]:
     if not isinstance(entry, KernelEntry):
-        return list(_LOCAL)
+        return list(exits.IPXE[entry.exit])
     args = clean_args(entry.args)
     _check(args)
     # The EFI stub of kernels before 5.7 finds its initrds by these names; a BIOS kernel does not mind them.

@@ -7,6 +7,7 @@ of the boot file that is otherwise put before every name).
 
 from __future__ import annotations
 
+from pxenet.boot import exits
 from pxenet.boot.entries import (
     BootText,
     Entry,
@@ -18,6 +19,7 @@ from pxenet.boot.entries import (
     has_argument,
     url_of,
 )
+from pxenet.model import Exit
 
 MAX_LINE_BYTES = 4095
 MAX_NAME_BYTES = 127
@@ -48,9 +50,7 @@ def render(text: BootText, reader: Reader) -> str:
 def _entry(entry: Entry, reader: Reader) -> list[str]:
     lines = ["", f"LABEL {entry.name}", f"  MENU LABEL {_plain(entry.title)}"]
     if not isinstance(entry, KernelEntry):
-        # 0 returns to the BIOS, which tries its next device; measured on SeaBIOS also with an iPXE ROM below. For syslinux.efi it
-        # is a load error, and only an error makes UEFI go on with its next boot entry.
-        return [*lines, "  LOCALBOOT 0"]
+        return [*lines, *exits.PXELINUX[Exit.AUTO if reader.efi else entry.exit]]
     kernel = _name(entry.kernel, reader)
     initrds = [_name(path, reader) for path in entry.initrd]
     args = clean_args(entry.args)

@@ -139,7 +139,7 @@ def _boot(draft: Draft) -> Boot:
     keys = draft.boot
     unknown: Unknown | str = Unknown(keys.unknown) if keys.unknown in rules.RESERVED_NAMES else keys.unknown
     loaders = MappingProxyType({**DEFAULT_LOADERS, **keys.loader.chosen()})
-    return Boot(unknown, keys.max_attempts, loaders, MappingProxyType(keys.timeout.chosen()))
+    return Boot(unknown, keys.max_attempts, loaders, keys.exit, MappingProxyType(keys.timeout.chosen()))
 
 
 def _profiles(draft: Draft, base: Path) -> tuple[tuple[Profile, ...], dict[str, ProfileTree]]:
@@ -180,6 +180,7 @@ def host_of(entry: Entry[HostKeys]) -> Host:
         vars=MappingProxyType(dict(keys.vars)),
         kickstart=MappingProxyType(dict(keys.kickstart)),
         loaders=MappingProxyType(keys.loader.chosen()),
+        exit=keys.exit,
     )
 
 

@@ -16,7 +16,7 @@ from pxenet.config import values
 from pxenet.config.records import KickstartKeys, tables_in
 from pxenet.config.sections import Section
 from pxenet.engine.dhcp import DhcpMode
-from pxenet.model import InstallState, Loader, Platform
+from pxenet.model import Exit, InstallState, Loader, Platform
 
 
 def _loaders_of(platform: Platform) -> Callable[[object], Loader]:
@@ -44,6 +44,7 @@ BiosLoader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.BIOS))]
 X64Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.X64))]
 Ia32Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.IA32))]
 Arm64Loader = Annotated[Loader, BeforeValidator(_loaders_of(Platform.ARM64))]
+LocalExit = Annotated[Exit, BeforeValidator(values.choice(Exit))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Workers = Annotated[int, BeforeValidator(values.workers)]
 Variables = dict[str, object]
@@ -254,6 +255,12 @@ class BootKeys(Section):
         description="Starts of an installer without a reported end before the machine is stopped.",
     )
     loader: LoaderKeys = Field(default=LoaderKeys(), description="Boot loader for each kind of firmware.")
+    exit: LocalExit = Field(
+        default=Exit.AUTO,
+        description="How machines get to their disk: auto (as suits the loader), disk (it starts the disk itself), next (the firmware "
+        "goes on in its boot order).",
+        examples=["auto"],
+    )
     timeout: TimeoutKeys = Field(default=TimeoutKeys(), description="How long each stage of an installation may last.")
 
 
@@ -337,6 +344,9 @@ class HostKeys(Section):
     )
     address: Address | None = Field(
         default=None, description="Its address, always. Unset: one of the pool.", examples=["10.0.0.11"]
+    )
+    exit: LocalExit | None = Field(
+        default=None, description="How it gets to its disk. Unset: boot.exit.", examples=["next"]
     )
     vars: Variables = Field(
         default_factory=dict,

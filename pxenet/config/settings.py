@@ -15,7 +15,7 @@ from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config.problems import Problem, Source
 from pxenet.engine.dhcp import DhcpMode, Subnet
 from pxenet.engine.install import DEFAULT_TIMEOUTS_S
-from pxenet.model import AddedHost, Host, InstallState, Loader, Platform, Profile
+from pxenet.model import AddedHost, Exit, Host, InstallState, Loader, Platform, Profile
 
 _NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
@@ -100,6 +100,7 @@ class Boot:
     max_attempts: int = 3
     loaders: Mapping[Platform, Loader] = field(default_factory=lambda: DEFAULT_LOADERS)
     """Complete: one for each platform."""
+    exit: Exit = Exit.AUTO
     timeouts_s: Mapping[InstallState, float] = field(default_factory=lambda: DEFAULT_TIMEOUTS_S)
     """Complete: one for each stage."""
 

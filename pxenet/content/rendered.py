@@ -24,7 +24,7 @@ from pxenet.boot.entries import BootText, Entry, InexpressibleError, KernelEntry
 from pxenet.boot.policy import Action, Plan, fetches, loader_of
 from pxenet.content.tree import bytes_content
 from pxenet.engine.access import Permission
-from pxenet.model import Absent, Asker, Content, Host, Later, Loader, Missing, Platform, Profile, Role
+from pxenet.model import Absent, Asker, Content, Exit, Host, Later, Loader, Missing, Platform, Profile, Role
 from pxenet.wire.text import address_text, parse_mac, parse_uuid, uuid_text, uuid_text_wire
 
 MENU_TIMEOUT_S = 30
@@ -103,6 +103,7 @@ class Rendered:
         may_read: Callable[[str, int, float], Permission],
         url: Callable[[int], str],
         loaders: Mapping[Platform, Loader],
+        exit: Exit = Exit.AUTO,
         profiles: Sequence[Profile],
         modified_at: int,
         menu_timeout_s: int = MENU_TIMEOUT_S,
@@ -120,6 +121,7 @@ class Rendered:
         self._may_read = may_read
         self._url = url
         self._loaders = loaders
+        self._exit = exit
         self._profiles = tuple(profiles)
         self._modified_at = modified_at
         self._menu_timeout_s = menu_timeout_s
@@ -192,13 +194,14 @@ class Rendered:
         return self._content(path, rendered, Role.CONFIG)
 
     def _text_of(self, plan: Plan, host: Host | None, asker: Asker) -> BootText | None:
+        local = LocalEntry(exit=(host.exit if host is not None else None) or self._exit)
         if plan.action is Action.LOCAL:
-            return BootText((LocalEntry(),))
+            return BootText((local,))
         if plan.action is Action.INSTALL:
             if host is None or plan.profile is None:
                 return None
             return BootText((self.entry(host, plan.profile, asker),))
-        entries: list[Entry] = [LocalEntry()]
+        entries: list[Entry] = [local]
         if host is None:
             return BootText(tuple(entries))
         for profile in self._profiles:
@@ -242,16 +245,16 @@ class Rendered:
         client = asker.client
         url = self._url(asker.server)
         mac = name.mac or (client.mac if client is not None else b"") or (host.mac if host is not None else None) or b""
+        platform = client.platform if client is not None else Platform.BIOS
+        bios = platform is None or platform is Platform.BIOS
         if name.dialect == "ipxe":
             # Builds that took over the firmware's DHCP answer never told their features: TFTP is what every build has.
             http = client is not None and fetches(client, url)
         else:
-            platform = client.platform if client is not None else Platform.BIOS
-            bios = platform is None or platform is Platform.BIOS
             lpxelinux = bios and loader_of(Platform.BIOS, plan, host, self._loaders) is Loader.LPXELINUX
             http = lpxelinux and url.startswith("http:")  # it knows no TLS
         server = address_text(asker.server) if asker.server else ""
-        return Reader(url, server, mac, http)
+        return Reader(url, server, mac, http, efi=not bios)
 
     # -- answer files --------------------------------------------------------------------------------------------------------
 

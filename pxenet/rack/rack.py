@@ -183,6 +183,7 @@ class Rack:
             may_read=self.access.may_read_answer,
             url=self.url,
             loaders=settings.boot.loaders,
+            exit=settings.boot.exit,
             profiles=settings.profiles,
             modified_at=int(self.clock()),
             engine=self._engine,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from collections.abc import Callable
+from dataclasses import replace
 
 import needs
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from pxenet.boot import grub, ipxe, pxelinux
 from pxenet.boot.args import HostName, Origin, complete
 from pxenet.boot.entries import BootText, InexpressibleError, KernelEntry, LocalEntry, Reader, bootif, clean_args, words
-from pxenet.model import Installer
+from pxenet.model import Exit, Installer
 
 MAC = bytes.fromhex("525400123456")
 READER = Reader("http://10.0.0.1", "10.0.0.1", MAC)
@@ -90,6 +92,40 @@ sanboot --no-describe --drive 0x80 || exit
 :next-boot-entry
 exit 1
 """
+
+
+LOCAL_ENDS = {
+    "pxelinux auto": (pxelinux.render, Exit.AUTO, False, "  LOCALBOOT 0\n"),
+    "pxelinux disk": (pxelinux.render, Exit.DISK, False, "  COM32 chain.c32\n  APPEND hd0\n"),
+    "pxelinux next": (pxelinux.render, Exit.NEXT, False, "  LOCALBOOT -1\n"),
+    "syslinux.efi disk": (pxelinux.render, Exit.DISK, True, "  LOCALBOOT 0\n"),
+    "syslinux.efi next": (pxelinux.render, Exit.NEXT, True, "  LOCALBOOT 0\n"),
+    "ipxe auto": (
+        ipxe.render,
+        Exit.AUTO,
+        False,
+        "sanboot --no-describe --drive 0x80 || exit\n:next-boot-entry\nexit 1\n",
+    ),
+    "ipxe disk": (
+        ipxe.render,
+        Exit.DISK,
+        False,
+        "sanboot --no-describe --drive 0x80 || exit\n:next-boot-entry\nexit 1\n",
+    ),
+    "ipxe next": (ipxe.render, Exit.NEXT, False, "#!ipxe\niseq ${platform} efi && exit 1 || exit\n"),
+    "grub auto": (grub.render, Exit.AUTO, False, "  echo 'No boot loader found on a local disk.'\n  sleep 5\n  exit\n"),
+    "grub disk": (grub.render, Exit.DISK, True, "  echo 'No boot loader found on a local disk.'\n  sleep 5\n  exit\n"),
+}
+
+
+@pytest.mark.parametrize(("render", "way", "efi", "end"), LOCAL_ENDS.values(), ids=list(LOCAL_ENDS))
+def test_the_way_to_the_disk(render: Callable[[BootText, Reader], str], way: Exit, efi: bool, end: str) -> None:
+    """Each loader's by what is wanted; syslinux.efi has but one."""
+    assert render(BootText((LocalEntry(exit=way),)), replace(READER, efi=efi)).endswith(end)
+
+
+def test_grub_that_gives_back() -> None:
+    assert "  exit\n" == grub.render(BootText((LocalEntry(exit=Exit.NEXT),)), READER)
 
 
 @pytest.mark.parametrize(

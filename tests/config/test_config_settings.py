@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pxenet.config import ConfigError, DhcpMode, Settings, Unknown, defaults, document, from_text, load, start_problems
-from pxenet.model import Loader, Platform
+from pxenet.engine.install import DEFAULT_TIMEOUTS_S
+from pxenet.model import Exit, InstallState, Loader, Platform
 from pxenet.net.datagram import Interface
 from pxenet.wire.text import parse_address
 
@@ -110,6 +112,22 @@ def test_several_network_cards() -> None:
     assert "host-525400000002" == host.name
     (alone,) = from_text("[[host]]\nuuid = '4c4c4544-0042-3510-8058-c7c04f4a4e32'\n", NOWHERE).hosts
     assert () == alone.macs
+
+
+def test_the_way_to_the_disk() -> None:
+    """For all machines, and for one; a host that says nothing has what all have."""
+    settings = from_text(
+        "[boot]\nexit = 'next'\n[[host]]\nserial = 'A'\nexit = 'disk'\n[[host]]\nserial = 'B'\n", Path()
+    )
+    assert (Exit.NEXT, [Exit.DISK, None]) == (settings.boot.exit, [host.exit for host in settings.hosts])
+
+
+def test_stages_have_their_time() -> None:
+    """Those that are set; the others their default."""
+    timeouts = from_text("[boot]\ntimeout.loading = '5m'\ntimeout.installing = 'infinite'\n", Path()).boot.timeouts_s
+    assert (300.0, math.inf) == (timeouts[InstallState.LOADING], timeouts[InstallState.INSTALLING])
+    assert dict(DEFAULT_TIMEOUTS_S) == dict(from_text("", Path()).boot.timeouts_s)
+    assert set(DEFAULT_TIMEOUTS_S) == set(timeouts)
 
 
 def test_loaders_are_complete() -> None:

@@ -20,6 +20,7 @@ from pxenet.model import (
     BootClient,
     ClientKind,
     Content,
+    Exit,
     Host,
     Later,
     Loader,
@@ -236,6 +237,11 @@ def test_an_installed_machine_boots_its_disk(world: World) -> None:
         mark in found for mark, found in zip(("LOCALBOOT", "chainloader", "sanboot"), texts, strict=True)
     ]
     assert not any("token" in found for found in texts)
+    world.plans["one"] = Plan(Action.LOCAL, world.profile, "installed")
+    given_back = asker(replace(ONE, exit=Exit.NEXT))
+    assert "LOCALBOOT -1" in text(source.find("pxelinux.cfg/default", given_back, 0.0))
+    efi = replace(given_back, client=BootClient(b"", ClientKind.PXE, 7, Platform.X64))
+    assert "LOCALBOOT 0" in text(source.find("pxelinux.cfg/default", efi, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def build(directory: Path, disks: Iterable[str] = ("disk.img",), *, grub_for_bio
 
 
 _GRUB_MODULES = (
-    "pxe", "tftp", "normal", "configfile", "linux", "chain", "boot", "biosdisk", "echo", "sleep", "test", "reboot",
+    "pxe", "tftp", "normal", "configfile", "linux", "chain", "boot", "biosdisk", "echo", "sleep", "test", "reboot", "minicmd",
 )  # fmt: skip
 
 

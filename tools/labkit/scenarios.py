@@ -29,6 +29,8 @@ class Scenario:
     """What it installs, a key of ``payload.DISKS``: the lab's own programs, or a distribution's shim and GRUB."""
     optional: bool = False
     """Only when asked for."""
+    exit: str = "auto"
+    """As ``boot.exit`` spells it: how it gets to its disk."""
     named: bool = True
     """A ``[[host]]`` of the configuration; else it is booted to tell what it is, and made a host by command."""
 
@@ -84,6 +86,22 @@ SCENARIOS = (
     Scenario(
         "uefi-pxelinux", 11, Firmware.UEFI, "pxelinux", False,
         "OVMF PXE, syslinux.efi; its error leads to the next boot entry", optional=True,
+    ),
+    Scenario(
+        "bios-disk", 13, Firmware.BIOS, "pxelinux", False,
+        "as bios; chain.c32 starts its disk", optional=True, exit="disk",
+    ),
+    Scenario(
+        "bios-next", 14, Firmware.BIOS, "pxelinux", False,
+        "as bios; LOCALBOOT -1 gives it back to the BIOS", optional=True, exit="next",
+    ),
+    Scenario(
+        "bios-ipxe-next", 15, Firmware.BIOS, "ipxe", False,
+        "as bios-ipxe; exit gives it back to the BIOS", optional=True, exit="next",
+    ),
+    Scenario(
+        "bios-grub-next", 16, Firmware.BIOS, "grub", False,
+        "as bios-grub; exit gives it back to the BIOS", optional=True, exit="next",
     ),
     Scenario(
         "discovery", 12, Firmware.BIOS, "pxelinux", False,

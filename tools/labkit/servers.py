@@ -56,7 +56,7 @@ def rack_toml(wire: Wire, scenarios: Sequence[Scenario], payload: Payload, state
     )
     hosts = "".join(
         f'\n[[host]]\nmac = "{s.mac}"\nname = "{s.name}"\nprofile = "{PROFILE}"\nloader.{s.platform} = "{s.loader}"\n'
-        f'vars.disk = "{s.disk}"\n'
+        f'vars.disk = "{s.disk}"\nexit = "{s.exit}"\n'
         for s in scenarios
         if s.named
     )
