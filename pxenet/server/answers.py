@@ -145,6 +145,7 @@ class Answers:
         with self._desk.recorder.follow(mac, secrets=secrets) as follower, trio.move_on_after(end_s):
 
             async def feed() -> None:
+                await self._desk.recount()  # workers take what they are told in order: now all of them listen
                 await reply.rows([{"frames": []}])  # it has begun
                 while True:
                     frames, missed = await follower.next()

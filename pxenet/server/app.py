@@ -53,7 +53,7 @@ from pxenet.server.spawner import Spawner, spawner
 from pxenet.server.summary import summary
 from pxenet.server.tap import Tap
 from pxenet.server.worker import WATCHED, work
-from pxenet.server.workers import Workers
+from pxenet.server.workers import LATE_S, Workers
 from pxenet.store.base import Store, StoreError
 from pxenet.store.sqlite import open_sqlite
 
@@ -213,9 +213,10 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
     committer = Committer(parts.store)
     tap = Tap()
     keep = settings.server.failure_captures
-    recorder = Recorder(tap, rack, parts.prepared.interfaces, time.time_ns, ring_bytes=_RING_BYTES if keep else 0)
+    ring_bytes, late_s = _RING_BYTES if keep else 0, LATE_S if parts.prepared.spawner is not None else 0.0
+    recorder = Recorder(tap, rack, parts.prepared.interfaces, time.time_ns, ring_bytes, late_s)
     dhcp = Shell(rack.dhcp, ports.dhcp, rack, committer, time.time, ports.link, tap)
-    files = _files(parts, committer, tap)
+    files = _files(parts, committer, recorder, tap)
     async with trio.open_nursery() as commits:
         commits.start_soon(committer.run)
         async with trio.open_nursery() as shells:
@@ -260,12 +261,12 @@ async def _serve_until_signal(parts: Parts, signals: AsyncIterator[int]) -> None
         committer.close()
 
 
-def _files(parts: Parts, committer: Committer, tap: Tap) -> Service | Workers:
+def _files(parts: Parts, committer: Committer, recorder: Recorder, tap: Tap) -> Service | Workers:
     """TFTP and HTTP: by this process, or by its workers."""
     rack, prepared = parts.rack, parts.prepared
     ports = prepared.ports
     if prepared.spawner is not None:
-        return Workers(prepared.spawner, ports.shares, rack, committer)
+        return Workers(prepared.spawner, ports.shares, rack, committer, recorder, tap)
     (share,) = ports.shares
     tls = Tls(tuple(share.https), prepared.tls) if prepared.tls is not None else None
     return Service(share, ports.udp, rack.tftp, rack, committer, RackSite(rack, committer), tls=tls, tap=tap)

@@ -22,8 +22,11 @@ from pxenet.rack import Rack
 from pxenet.server.commit import Committer
 from pxenet.server.counted import Counted
 from pxenet.server.lending import Answer, Lender
+from pxenet.server.overheard import CONNECTION, Entry, Row, unpacked
 from pxenet.server.post import EndedError, Post
+from pxenet.server.recording import Recorder
 from pxenet.server.site import RackSite
+from pxenet.server.tap import TcpEnds
 from pxenet.server.worker import told_settings
 
 _LOOK = -1
@@ -51,6 +54,7 @@ class Attendant:
         post: Post,
         rack: Rack,
         committer: Committer,
+        recorder: Recorder,
         nursery: trio.Nursery,
         ready: Callable[[], None],
     ) -> None:
@@ -59,6 +63,9 @@ class Attendant:
         self._rack = rack
         self._committer = committer
         self._site = RackSite(rack, committer)
+        self._recorder = recorder
+        self._connections: dict[int, TcpEnds] = {}
+        """Of which the worker has told, by its numbers."""
         self._nursery = nursery
         self._lender = Lender(self._arrived)
         self._asked = 0
@@ -74,6 +81,9 @@ class Attendant:
             "lacks": self._lender.lacks,
             "counted": self._counted,
             "begun": self._begun,
+            "overheard": self._overheard,
+            "missed": recorder.missed,
+            "deaf": self._connections.clear,
             "over": self._over,
         }
 
@@ -99,6 +109,10 @@ class Attendant:
         back = self._lender.age()
         if back:
             self.post.write("back", back)
+
+    def listen(self, wanted: bool, full: bool) -> None:
+        """Have it tell what it hears and says: what is kept of the last minutes, or (``full``) everything."""
+        self.post.write("listen", wanted, full)
 
     def tell_settings(self, settings: Settings) -> None:
         """From now on these hold."""
@@ -159,6 +173,28 @@ class Attendant:
 
     def _event(self, kind: str, mac: bytes, address: int, detail: Mapping[str, object]) -> None:
         self._rack.say(Event(kind, mac, address, detail))
+
+    def _overheard(self, rows: list[Row]) -> None:
+        entries: list[tuple[bool, Entry]] = []
+        for row in rows:
+            number = row[CONNECTION]
+            kept, entry = unpacked(row, self._connection(row) if number else None)
+            entries.append((kept, entry))
+            if number and entry.said and not entry.size:
+                del self._connections[number]
+        self._recorder.overheard(entries)
+
+    def _connection(self, row: Row) -> TcpEnds:
+        ends = self._connections.get(row[CONNECTION])
+        if ends is None:
+            _, _, peer, local, port, *_ = row
+            ends = self._connections[row[CONNECTION]] = TcpEnds(peer, local, port)
+        return ends
+
+    def left(self) -> None:
+        """It has ended: so have its connections."""
+        for ends in self._connections.values():
+            self._recorder.closed(ends)
 
     def _begun(self, want: int, *read: Any) -> None:
         self._told.reads[want] = Orphan(*read)

@@ -28,6 +28,11 @@ LARGE_BYTES = 32 << 10
 _PACKET_BYTES = 64 << 10
 _PACKET_FILES = 60  # SCM_MAX_FD is 253
 _RECEIVE_BYTES = 256 << 10
+_GATHERED = 500
+"""Entries in one letter."""
+_LISTS = 256
+"""Letters of gathered entries that wait for a reader who does not read: 8 MiB of them."""
+
 _WAITING = 50_000
 """Letters that wait for a reader who does not read; those that may be lost are, beyond it."""
 
@@ -53,7 +58,12 @@ class Post:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        self._waiting: deque[tuple[bytes, Sequence[Readable]]] = deque()
+        self._waiting: deque[tuple[bytes | Letter, Sequence[Readable]]] = deque()
+        self._gathering: list[object] | None = None
+        """What stands in a letter that has not left yet."""
+        self._gathered_bytes = 0
+        self._lists = 0
+        """Letters in ``waiting`` that are lists which were gathered."""
         self._busy = False
         self._urgent = False
         self._hurry = trio.lowlevel.ParkingLot()
@@ -82,6 +92,25 @@ class Post:
         self._waiting.append((_packed(letter), ()))
         self._idle.unpark_all()
 
+    def gathering(self, kind: str, size: int) -> list[object] | None:
+        """A list that leaves as the letter (kind, list) a little later: to be added to until then. None: very many wait.
+
+        ``kind``: always the same. ``size``: bytes that will be added.
+        """
+        if self._gathering is None or self._gathered_bytes + size > LARGE_BYTES or len(self._gathering) >= _GATHERED:
+            if self._lists >= _LISTS:
+                return None
+            self._lists += 1
+            self._gathering, self._gathered_bytes = [], 0
+            self._waiting.append(((kind, self._gathering), ()))
+            self._idle.unpark_all()
+        self._gathered_bytes += size
+        return self._gathering
+
+    def has_left(self, gathering: list[object]) -> bool:
+        """Nothing can be added to it any more."""
+        return gathering is not self._gathering
+
     async def run(self) -> None:
         """Send what is written, until cancelled or the other side is gone."""
         while True:
@@ -107,6 +136,12 @@ class Post:
         size = 0
         while self._waiting:
             letter, beside = self._waiting[0]
+            if not isinstance(letter, bytes):
+                if letter[1] is self._gathering:
+                    self._gathering = None
+                self._lists -= 1
+                letter = _packed(letter)
+                self._waiting[0] = letter, beside
             if letters and (size + len(letter) > _PACKET_BYTES or len(files) + len(beside) > _PACKET_FILES):
                 break
             self._waiting.popleft()

@@ -6,104 +6,88 @@ tokens in names and texts, answer files) are masked in them, byte for byte, unle
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import trio
 
 from pxenet.capture.made import BROADCAST, Conversation, End, Frame, hardware_of, udp_frame
 from pxenet.engine.surface import Blocks
-from pxenet.engine.tftp.blocks import datagrams
-from pxenet.model import Content, Region, Role
 from pxenet.net.datagram import BROADCAST as EVERYBODY
-from pxenet.net.datagram import Datagram, Interface, Quads, Send, peer_address, peer_port
+from pxenet.net.datagram import Datagram, Interface, Send, peer_address, peer_port
 from pxenet.rack import Rack
-from pxenet.rack.discreet import masked
+from pxenet.server.overheard import (
+    HEAD_BYTES,
+    Entry,
+    beginning,
+    cost,
+    discreet_blocks,
+    heard,
+    of_connection,
+    said,
+    text_datagrams,
+    worth_keeping,
+    worth_saying,
+)
 from pxenet.server.tap import Tap, TcpEnds
-from pxenet.wire.tftp import data_header
-
-_ENTRY_BYTES = 300
-"""What an entry costs beside its data."""
-
-_ACK_BYTES = 4
-"""A TFTP ACK: in the ring there is no room for one per block, nor for the block."""
-_FIRST_BLOCKS = 16
-"""Of each transfer these are in the ring; boot texts are seldom longer."""
-
-_HEAD_BYTES = 4096
-"""Of what is said and heard on a connection at once, so much is in the ring: heads and texts, not files."""
 
 _CHADDR = slice(28, 44)
 _GIADDR = slice(24, 28)
-
-
-@dataclass(slots=True)
-class Entry:
-    """One datagram that went by, or the blocks of one text."""
-
-    at_ns: int
-    said: bool
-    """By us; else heard."""
-    peer: bytes
-    local: int
-    """Address of ours; 0 when the kernel chose it."""
-    port: int
-    interface: int
-    data: bytes
-    size: int
-    """Of the payload; ``data`` is only its beginning when that is longer."""
-    broadcast: bool = False
-    hardware: bytes | None = None
-    text: Blocks | None = None
-    """Blocks of a content that is held in memory: its bytes are made when they are wanted."""
-    ends: TcpEnds | None = None
-    """It belongs to this connection; without data and size its end."""
-    secret: bool = False
-    """An answer file."""
 
 
 class Recorder:
     """See the module's text. ``clock_ns``: nanoseconds since the epoch."""
 
     def __init__(
-        self, tap: Tap, rack: Rack, interfaces: Sequence[Interface], clock_ns: Callable[[], int], ring_bytes: int = 0
+        self,
+        tap: Tap,
+        rack: Rack,
+        interfaces: Sequence[Interface],
+        clock_ns: Callable[[], int],
+        ring_bytes: int = 0,
+        late_s: float = 0.0,
     ) -> None:
-        """``ring_bytes``: how much is remembered while nobody follows; 0: nothing, and the tap stays closed."""
+        """``ring_bytes``: how much is remembered while nobody follows; 0: nothing, and the tap stays closed.
+
+        ``late_s``: so late what is overheard elsewhere may come; what followers get is in order of time all the same.
+        """
         self._tap = tap
         self._rack = rack
-        self._clock_ns = clock_ns
+        self.clock_ns = clock_ns
         self._own = {interface.index: interface for interface in interfaces}
         self._dhcp_ports = frozenset((rack.settings.dhcp.port, rack.settings.dhcp.proxy_port))
         self._followers: set[Follower] = set()
         self._ring: deque[Entry] = deque()
         self._ring_limit = ring_bytes
         self._ring_bytes = 0
+        self.late_s = late_s
         self._listen()
 
     # -- at the tap --------------------------------------------------------------------------------------------------------
 
     def received(self, batch: Sequence[Datagram]) -> None:
         """See ``tap.Listener``."""
-        now = self._clock_ns()
+        now = self.clock_ns()
         if self._followers:
-            entries = [_heard(one, now) for one in batch]
-            for follower in self._followers:
-                follower.take(entries)
-        if self._ring_limit and not isinstance(batch, Quads):
-            for one in [one for one in batch if len(one.data) != _ACK_BYTES]:
-                self._remember(_heard(one, now))
-
-    def sent(self, sends: Sequence[Send | Blocks]) -> None:
-        """See ``tap.Listener``. Of files only the headers of their blocks are noted."""
-        now = self._clock_ns()
-        if self._followers:
-            entries = [entry for one in sends for entry in _said(one, now)]
+            entries = [heard(one, now) for one in batch]
             for follower in self._followers:
                 follower.take(entries)
         if self._ring_limit:
-            for one in [one for one in sends if one.__class__ is Send or one.first <= _FIRST_BLOCKS]:  # type: ignore[union-attr]
-                for entry in _said(one, now):
+            for one in worth_keeping(batch):
+                self._remember(heard(one, now))
+
+    def sent(self, sends: Sequence[Send | Blocks]) -> None:
+        """See ``tap.Listener``. Of files only the headers of their blocks are noted."""
+        now = self.clock_ns()
+        if self._followers:
+            entries = [entry for one in sends for entry in said(one, now)]
+            for follower in self._followers:
+                follower.take(entries)
+        if self._ring_limit:
+            for one in worth_saying(sends):
+                for entry in said(one, now):
                     self._remember(entry)
 
     def heard(self, ends: TcpEnds, data: bytes) -> None:
@@ -119,24 +103,30 @@ class Recorder:
         self._of_connection(ends, b"", 0, said=True)
 
     def _of_connection(self, ends: TcpEnds, data: bytes, size: int, *, said: bool) -> None:
-        now = self._clock_ns()
-        entry = Entry(
-            now, said, ends.peer, ends.local, ends.port, 0, data, size, ends=ends, secret=ends.secret and said
-        )
+        self.overheard([(True, of_connection(ends, data, size, self.clock_ns(), said=said))])
+
+    def overheard(self, entries: Sequence[tuple[bool, Entry]]) -> None:
+        """What went by elsewhere, each with whether it is for the ring."""
         for follower in self._followers:
-            follower.take([entry])
+            follower.take([entry for _, entry in entries])
         if self._ring_limit:
-            self._remember(replace(entry, data=data[:_HEAD_BYTES]))
+            for kept, entry in entries:
+                if kept:
+                    self._remember(entry if entry.ends is None else beginning(entry, HEAD_BYTES))
+
+    def missed(self, count: int) -> None:
+        """So many went by elsewhere of which nobody told."""
+        for follower in self._followers:
+            follower.miss(count)
 
     def _remember(self, entry: Entry) -> None:
         self._ring.append(entry)
-        self._ring_bytes += _cost(entry)
+        self._ring_bytes += cost(entry)
         while self._ring_bytes > self._ring_limit:
-            self._ring_bytes -= _cost(self._ring.popleft())
+            self._ring_bytes -= cost(self._ring.popleft())
 
     def _listen(self) -> None:
-        self._tap.full = bool(self._followers)
-        self._tap.listener = self if self._followers or self._ring_limit else None
+        self._tap.listen(self if self._followers or self._ring_limit else None, full=bool(self._followers))
 
     # -- for those who want it -----------------------------------------------------------------------------------------------
 
@@ -156,7 +146,7 @@ class Recorder:
 
     def remembered(self, mac: bytes) -> list[Frame]:
         """What the ring has of one machine, masked."""
-        return list(self.frames(list(self._ring), mac, {}, secrets=False))
+        return list(self.frames(sorted(self._ring, key=_at), mac, {}, secrets=False))
 
     def frames(
         self, entries: Iterable[Entry], mac: bytes | None, open_ones: dict[TcpEnds, Conversation], *, secrets: bool
@@ -179,18 +169,16 @@ class Recorder:
         ours = entry.local or (own.addresses[0][0] if own is not None and own.addresses else self._any_of_ours())
         us = End(ours, entry.port, self._own_hardware(ours))
         if not entry.said:
-            data = entry.data if secrets else masked(entry.data)
             to = End(EVERYBODY, entry.port, BROADCAST) if entry.broadcast else us
-            yield udp_frame(entry.at_ns, theirs, to, data, entry.size)
+            yield udp_frame(entry.at_ns, theirs, to, entry.shown(secrets=secrets), entry.size)
             return
         if address == EVERYBODY:
             theirs = End(address, port, BROADCAST)
         if entry.text is None:
-            yield udp_frame(entry.at_ns, us, theirs, entry.data if secrets else masked(entry.data), entry.size)
+            yield udp_frame(entry.at_ns, us, theirs, entry.shown(secrets=secrets), entry.size)
             return
-        blocks = entry.text if secrets else _discreet(entry.text)
-        for header, payload in datagrams(blocks, _never_read):
-            yield udp_frame(entry.at_ns, us, theirs, header + bytes(payload))
+        for data in text_datagrams(entry.text if secrets else discreet_blocks(entry.text)):
+            yield udp_frame(entry.at_ns, us, theirs, data)
 
     def _segments(
         self, entry: Entry, ends: TcpEnds, hardware: bytes, open_ones: dict[TcpEnds, Conversation], *, secrets: bool
@@ -207,10 +195,12 @@ class Recorder:
                 yield from talk.closed(entry.at_ns)
                 del open_ones[ends]
             return
-        data = entry.data if secrets else masked(entry.data)
+        data = entry.shown(secrets=secrets)
         if entry.secret and not secrets:
-            head, blank, body = data.partition(b"\r\n\r\n")
-            data = head + blank + b"x" * len(body) if blank else b"x" * len(data)
+            # What follows the head leaves in several pieces, and may have empty lines of its own.
+            head, blank, _ = data.partition(b"\r\n\r\n")
+            known = len(head + blank) if blank and head.startswith(b"HTTP/1.") else 0
+            data = data[:known].ljust(len(data), b"x")
         yield from talk.said(entry.at_ns, data, entry.size) if entry.said else talk.heard(entry.at_ns, data, entry.size)
 
     def _own_hardware(self, address: int) -> bytes:
@@ -239,44 +229,8 @@ class Recorder:
         return next((own.addresses[0][0] for own in self._own.values() if own.addresses), 0)
 
 
-def _heard(one: Datagram, now: int) -> Entry:
-    return Entry(now, False, one.peer, one.local, one.port, one.interface, one.data, len(one.data), one.broadcast)
-
-
-def _said(one: Send | Blocks, now: int) -> Iterator[Entry]:
-    """A datagram; a window of a text; of a window of a file the header of each block."""
-    if isinstance(one, Send):
-        data = b"".join(one.parts)
-        yield Entry(now, True, one.to, one.source, one.port, one.interface, data, len(data), hardware=one.hardware)
-        return
-    to = one.stream
-    if all(isinstance(segment, bytes) for segment in to.content.segments):
-        size = min(one.count * to.blksize, to.content.size)
-        yield Entry(now, True, to.to, to.source, to.port, to.interface, b"", size, text=one)
-    else:
-        for number in range(one.first, one.first + one.count):
-            size = 4 + max(0, min(to.blksize, to.content.size - (number - 1) * to.blksize))
-            yield Entry(now, True, to.to, to.source, to.port, to.interface, data_header(number), size)
-
-
-def _cost(entry: Entry) -> int:
-    return _ENTRY_BYTES + len(entry.data) + (entry.size if entry.text is not None else 0)
-
-
-def _never_read(region: Region, offset: int, length: int) -> bytes:
-    raise AssertionError("a text has no regions")
-
-
-def _discreet(blocks: Blocks) -> Blocks:
-    stream = blocks.stream
-    return Blocks(replace(stream, content=discreet_content(stream.content)), blocks.first, blocks.count)
-
-
-def discreet_content(content: Content) -> Content:
-    """A text with its secrets masked: of an answer file everything, else the tokens. Its length stays."""
-    data = b"".join(segment for segment in content.segments if isinstance(segment, bytes))
-    shown = b"x" * len(data) if content.role is Role.ANSWER else masked(data)
-    return replace(content, segments=(shown,))
+def _at(entry: Entry) -> int:
+    return entry.at_ns
 
 
 @dataclass(slots=True, eq=False)
@@ -304,13 +258,26 @@ class Follower:
         """For Recorder alone."""
         room = self.limit - len(self._waiting)
         self._waiting += entries[:room]
-        self.missed += max(0, len(entries) - room)
+        self.miss(max(0, len(entries) - room))
+
+    def miss(self, count: int) -> None:
+        """For Recorder alone."""
+        self.missed += count
         self._arrived.set()
 
     async def next(self) -> tuple[Iterator[Frame], int]:
         """Wait for frames; they come with the number of datagrams that were missed before them."""
         await self._arrived.wait()
-        self._arrived = trio.Event()
-        waiting, self._waiting = self._waiting, []
+        waiting = await self._in_order() if self.recorder.late_s else self._waiting
+        self._waiting = self._waiting[len(waiting) :]
+        if not self._waiting:
+            self._arrived = trio.Event()
         missed, self.missed = self.missed, 0
         return self.recorder.frames(waiting, self.mac, self._open, secrets=self.secrets), missed
+
+    async def _in_order(self) -> list[Entry]:
+        """Of those that wait, the old ones before which nothing will come any more."""
+        await trio.sleep(self.recorder.late_s)
+        until = self.recorder.clock_ns() - int(self.recorder.late_s * 1e9)
+        self._waiting.sort(key=_at)
+        return self._waiting[: bisect_right(self._waiting, until, key=_at)]

@@ -5,7 +5,7 @@ With nobody listening each batch costs one test. A listener must be quick and mu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,8 +56,16 @@ class Tap:
     ``full``: the listener wants everything, so that nobody may take a way on which it is not told.
     """
 
-    __slots__ = ("full", "listener")
+    __slots__ = ("followers", "full", "listener")
 
     def __init__(self) -> None:
         self.listener: Listener | None = None
         self.full = False
+        self.followers: list[Callable[[], None]] = []
+        """Called when it was decided anew who listens."""
+
+    def listen(self, listener: Listener | None, *, full: bool) -> None:
+        """From now on this one does, or nobody."""
+        self.listener, self.full = listener, full and listener is not None
+        for follower in self.followers:
+            follower()

@@ -24,10 +24,12 @@ from pxenet.engine.surface import Progress
 from pxenet.engine.tftp import TftpServer
 from pxenet.engine.tftp.takeover import Orphan
 from pxenet.rack.translate import tftp_settings
+from pxenet.server.ear import Ear
 from pxenet.server.http import Tls
 from pxenet.server.ports import Ports, Share
 from pxenet.server.post import EndedError, Post
 from pxenet.server.service import Service
+from pxenet.server.tap import Tap
 from pxenet.server.way import Way
 
 COUNTED_S = 1.0
@@ -55,19 +57,22 @@ async def _serve(number: int, end: socket, settings: Settings, ports: Ports, tls
     way = Way(post, settings.server.root)
     engine = TftpServer(tftp_settings(settings, share.tid_ports))
     own = Tls(tuple(share.https), tls) if tls is not None else None
-    service = Service(share, ports.udp, engine, way, way, way, tls=own)
+    tap = Tap()
+    service = Service(share, ports.udp, engine, way, way, way, tls=own, tap=tap)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(post.run)
         nursery.start_soon(_age, way)
         nursery.start_soon(_count, post, way, engine, service)
         take = partial(_reconfigure, settings, way, engine, share, tls)
-        await _obey(post, way, engine, service, take, nursery)
+        await _obey(post, way, engine, service, Ear(post, tap, time.time_ns), take, nursery)
 
 
 Take = Callable[[int, dict[str, Any]], None]
 
 
-async def _obey(post: Post, way: Way, engine: TftpServer, service: Service, take: Take, nursery: trio.Nursery) -> None:
+async def _obey(
+    post: Post, way: Way, engine: TftpServer, service: Service, ear: Ear, take: Take, nursery: trio.Nursery
+) -> None:
     """Take what the server writes, until it is gone, and then end at once: a thread that waits for a disk must not keep the ports."""
     while True:
         try:
@@ -93,6 +98,8 @@ async def _obey(post: Post, way: Way, engine: TftpServer, service: Service, take
                 case ("begin",):
                     await nursery.start(service.run)
                     post.write("ready")
+                case "listen", bool(wanted), bool(full):
+                    ear.listen(wanted, full)
                 case ("drain",):
                     nursery.start_soon(_drain, post, service, nursery)
                 case _:

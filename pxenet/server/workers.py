@@ -25,7 +25,12 @@ from pxenet.server.commit import Committer
 from pxenet.server.counted import Counted, added, without_now
 from pxenet.server.ports import Share
 from pxenet.server.post import Post, pair
+from pxenet.server.recording import Recorder
 from pxenet.server.spawner import Spawner, how_it_ended
+from pxenet.server.tap import Tap
+
+LATE_S = 0.05
+"""So late what workers tell may come: it is gathered for a while there, and travels."""
 
 _AGED_S = 10.0
 _ORPHANED_S = 60.0
@@ -84,12 +89,17 @@ class Workers:
         shares: Sequence[Share],
         rack: Rack,
         committer: Committer,
+        recorder: Recorder,
+        tap: Tap,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._line = Line(spawner)
         self._shares = shares
         self._rack = rack
         self._committer = committer
+        self._recorder = recorder
+        self._tap = tap
+        tap.followers.append(self._listen)
         self._clock = clock
         self.seats = [Seat(number) for number in range(len(shares))]
         self._attended: dict[int, Attendant] = {}
@@ -154,13 +164,15 @@ class Workers:
             with theirs:
                 seat.process = await self._line.begun(seat.number, theirs)
             async with trio.open_nursery() as nursery:
-                attendant = Attendant(seat.told, post, self._rack, self._committer, nursery, ready)
+                attendant = Attendant(seat.told, post, self._rack, self._committer, self._recorder, nursery, ready)
                 self._attended[seat.number] = attendant
                 if self._settings is not None:
                     attendant.tell_settings(self._settings)
+                attendant.listen(self._tap.listener is not None, self._tap.full)
                 attendant.begin([orphan for _, orphan in seat.orphans.values()])
                 nursery.start_soon(post.run)
                 await attendant.serve()
+                attendant.left()
                 nursery.cancel_scope.cancel()
         except NotBegunError as error:
             return str(error)
@@ -176,6 +188,11 @@ class Workers:
             await trio.sleep(_AGED_S)
             for attendant in self._attended.values():
                 attendant.age()
+
+    def _listen(self) -> None:
+        """It was decided anew what is recorded: of that also what workers hear and say."""
+        for attendant in self._attended.values():
+            attendant.listen(self._tap.listener is not None, self._tap.full)
 
     def reconfigure(self, settings: Settings) -> None:
         """Other settings hold, for those who work and for those who will."""

@@ -40,6 +40,11 @@ TEXT = f"kernel x inst.ks=http://10.0.0.1/answer/{TOKEN}/ks.cfg\n".encode()
 
 @pytest.fixture
 def rack(tmp_path: Path) -> Rack:
+    return made_rack(tmp_path)
+
+
+def made_rack(tmp_path: Path) -> Rack:
+    """A rack with one machine that is known by its address."""
     text = '[server]\naddress = "10.0.0.1"\n[[dhcp.subnet]]\nnetwork = "10.0.0.0/24"\npool = "10.0.0.100-10.0.0.199"\n'
     wire = Interface(1, "eth0", OURS, ((SERVER, 24),))
     made = Rack(
