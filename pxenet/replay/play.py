@@ -34,6 +34,11 @@ from pxenet.store.memory import MemoryStore
 PATIENCE_S = 6 * 3600.0
 """After the last machine was switched on: whoever has not come to an end by then never will."""
 
+_GRACE_S = 1800.0
+"""So long a power-on waits for the end of the boot before it. Installers that are played may be slower than the captured ones were, and
+whoever switched on a machine again that hung will see whether it hangs before this configuration."""
+_LOOKS_AGAIN_S = 1.0
+
 _TID_PORTS = tuple(range(30000, 30008))
 
 
@@ -52,8 +57,10 @@ class Part:
     events: list[tuple[float, Event]] = field(default_factory=list)
     """What the server would have told people about it, with the time."""
     ended_at: float | None = None
+    waited_s: float = 0.0
+    """So much later than captured it was switched on: the boot before it had not come to its end."""
     cut_short: bool = False
-    """Its next power-on came while it was still under way."""
+    """Its next power-on could wait no longer for its end."""
 
 
 @dataclass(slots=True)
@@ -76,6 +83,7 @@ class _Troupe:
         self._parts = parts
         self.machines: list[Machine] = [part.machine for part in parts if part.machine is not None]
         self.index_of: dict[bytes, int] = {}
+        self._before = _boots_before(parts)
         self.ledger = Ledger()
         self._running = len(parts)
 
@@ -85,6 +93,16 @@ class _Troupe:
 
     def times(self) -> list[float]:
         return [part.recorded.began_s for part in self._parts]
+
+    def not_before(self, index: int, now: float) -> float | None:
+        before = self._before[index]
+        if before is None or self._parts[before].ended_at is not None:
+            return None
+        part = self._parts[index]
+        if part.waited_s >= _GRACE_S:
+            return None
+        part.waited_s += _LOOKS_AGAIN_S
+        return now + _LOOKS_AGAIN_S
 
     def switched_on(self, index: int, now: float) -> None:
         mac = self.machines[index].mac
@@ -104,6 +122,18 @@ class _Troupe:
             self._parts[index].ended_at = now
             self._running -= 1
         return None
+
+
+def _boots_before(parts: Sequence[Part]) -> list[int | None]:
+    """For each boot the one before it of the same machine."""
+    found: list[int | None] = [None] * len(parts)
+    latest: dict[bytes, int] = {}
+    for index in sorted(range(len(parts)), key=lambda index: parts[index].recorded.began_s):
+        machine = parts[index].machine
+        assert machine is not None
+        found[index] = latest.get(machine.mac)
+        latest[machine.mac] = index
+    return found
 
 
 class Witness(Recorder, Protocol):

@@ -143,7 +143,7 @@ def _result(part: Part, whole: Play) -> BootResult:
         stop,
         tuple(differences(part)),
         tuple((answer.name, tuple(_lines(answer))) for answer in replayed_answers(part)),
-        (*role.notes, *whole.wires.notes),
+        (*role.notes, *_waited(part), *whole.wires.notes),
     )
 
 
@@ -154,6 +154,11 @@ def _file(read: Read, part: Part, whole: Play) -> File:
     if not read.failure and path_of(read.url).startswith("answer/"):
         role = "answer"  # whoever is installed may not read it any more
     return File(read.url, read.by, role, read.size, read.failure)
+
+
+def _waited(part: Part) -> Iterator[str]:
+    if part.waited_s:
+        yield f"switched on {part.waited_s:.0f} s later than captured: its boot before was still under way"
 
 
 def _lines(answer: Answer) -> Iterator[str]:

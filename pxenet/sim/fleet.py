@@ -200,6 +200,10 @@ class Fleet:
         """When each machine is switched on, in seconds after the first."""
         return self.plan.power.times(len(self.machines))
 
+    def not_before(self, index: int, now: float) -> float | None:
+        """Buttons are pressed as planned."""
+        return None
+
     def switched_on(self, index: int, now: float) -> None:
         """A machine's button was pressed."""
         if self.ended_at[index] is not None:

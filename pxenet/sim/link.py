@@ -172,6 +172,10 @@ class Link:
     # -- machines -------------------------------------------------------------------------------------------------------------
 
     def _switch_on(self, index: int) -> None:
+        later_at = self.fleet.not_before(index, self.now)
+        if later_at is not None:
+            self._at(later_at, self._switch_on, index)
+            return
         self._buttons -= 1
         self.fleet.switched_on(index, self.now)
         self._obey_machine(index, self.fleet.machines[index].power_on(self.now))

@@ -146,6 +146,9 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
 )
 
+_TEXTS = (".ipxe", ".cfg", ".conf", ".lst", ".txt")
+"""Endings of what programs read: ``grub.ipxe`` is a script of iPXE's, whatever it starts."""
+
 
 def kind_of(name: str) -> str:
     """Which program a file is, by its name, as a server would name it; ``signed`` suffixes and case do not matter; "" unknown."""
@@ -153,6 +156,8 @@ def kind_of(name: str) -> str:
     for kind, names in _KINDS:
         if base in names:
             return kind
+    if base.endswith(_TEXTS):
+        return ""
     for prefix in ("shim", "grub", "ipxe", "snponly", "undionly"):
         if base.startswith(prefix):
             return "ipxe" if prefix in ("snponly", "undionly") else prefix

@@ -68,6 +68,10 @@ class Crew(Protocol):
         """When each machine is switched on, in seconds after the beginning."""
         ...
 
+    def not_before(self, index: int, now: float) -> float | None:
+        """Whoever would press this machine's button now looks again at that time; None: presses it."""
+        ...
+
     def switched_on(self, index: int, now: float) -> None:
         """A machine's button was pressed."""
         ...

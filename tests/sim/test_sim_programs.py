@@ -282,7 +282,7 @@ def test_ipxe_given_ipxe_again_is_a_loop() -> None:
     ("name", "kind"),
     [
         ("bios/pxelinux.0", "pxelinux"), ("x64/shimx64.efi.signed", "shim"), ("http://h/x64/ipxe.efi?x=1", "ipxe"),
-        ("EFI\\BOOT\\BOOTX64.EFI", ""), ("BOOTX64.EFI", "shim"), ("undionly-2.kpxe", "ipxe"), ("vmlinuz", ""),
+        ("EFI\\BOOT\\BOOTX64.EFI", ""), ("x64/grub.ipxe", ""), ("BOOTX64.EFI", "shim"), ("undionly-2.kpxe", "ipxe"), ("vmlinuz", ""),
     ],
 )  # fmt: skip
 def test_programs_are_known_by_their_names(name: str, kind: str) -> None:

@@ -23,6 +23,7 @@ _ALWAYS = {
     "setpriv": "util-linux",
     "ethtool": "ethtool",
     "dumpcap": "wireshark-common",
+    "tcpdump": "tcpdump",
     "tshark": "tshark",
     "qemu-system-x86_64": "qemu-system-x86",
     "/usr/lib/ipxe/qemu/pxe-virtio.rom": "ipxe-qemu",

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import evidence, payload, servers
+from labkit import evidence, payload, replayed, servers
 from labkit.machine import Firmware, Machine, Outcome, PowerOn, power_on
 from labkit.reference import ReferenceServer
 from labkit.report import Report
@@ -47,6 +47,8 @@ class Bench:
     scenarios: list[Scenario]
     netdevs: dict[str, str]
     """For each scenario's name, how QEMU is plugged in."""
+    config: Path | None = None
+    """Of the server under test; None: it is somebody else's."""
 
 
 def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path, say: Say) -> list[Report]:
@@ -66,7 +68,9 @@ def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path,
         futures = {s.name: pool.submit(_run_machine, s, b, options, work, logs, say) for s, b in order}
         reports = {name: future.result() for name, future in futures.items()}
     for bench in benches:
-        _judge_wire(bench, [reports[s.name] for s in bench.scenarios])
+        own = [reports[s.name] for s in bench.scenarios]
+        _judge_wire(bench, own)
+        _judge_replay(bench, own, say)
     return [reports[s.name] for s in scenarios]
 
 
@@ -77,6 +81,7 @@ def _bench(
     netdevs = {scenario.name: wire.plug(f"port{scenario.number}", work) for scenario in scenarios}
     wire.record()
     server: servers.Server
+    config = None
     if options.reference:
         server = ReferenceServer(wire, scenarios, files, work / f"{kind}.root", logs)
     else:
@@ -87,7 +92,7 @@ def _bench(
     if addresses is not None:
         addresses.start()
     server.start()
-    return Bench(wire, server, addresses, scenarios, netdevs)
+    return Bench(wire, server, addresses, scenarios, netdevs, config)
 
 
 def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path, logs: Path, say: Say) -> Report:
@@ -203,6 +208,23 @@ def _judge_wire(bench: Bench, reports: list[Report]) -> None:
                     servers.tail(bench.server.log, only=[report.scenario.mac]),
                 )
             )
+
+
+def _judge_replay(bench: Bench, reports: list[Report], say: Say) -> None:
+    """Replay the recordings before the server's own configuration, and hold that against what the machines did."""
+    if bench.config is None:
+        return
+    well = [report for report in reports if not report.faults]
+    for recording in bench.wire.recordings:
+        say(f"{recording.name:16} replayed before {bench.config.name}")
+        try:
+            boots = replayed.replay(recording, bench.config)
+        except replayed.ReplayFailed as error:
+            reports[0].faults.append(str(error))
+            return
+        for report in well:
+            address = report.first.detail("address") if report.first is not None else None
+            report.faults += replayed.faults(boots, report.scenario.mac, address or "")
 
 
 def _judge_machine(report: Report, recording: evidence.Recording) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,7 +79,7 @@ class Wire:
         self.recording = logs / f"{name}.pcapng"
         self.logs = logs
         self.rack = Namespace("rack")
-        self._recorder: subprocess.Popen[bytes] | None = None
+        self._recorders: list[subprocess.Popen[bytes]] = []
         ip = self.rack.run
         bridge = ("type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
         ip("ip", "link", "add", BRIDGE, "address", _BRIDGE_MAC, *bridge)
@@ -124,17 +125,38 @@ class Wire:
         return peer
 
     def record(self) -> None:
-        """Record every frame until :meth:`stop_recording`. Returns when the recorder listens."""
-        log = self.logs / f"{self.name}.dumpcap.log"
-        self._recorder = self.rack.start("dumpcap", "-q", "-i", BRIDGE, "-w", str(self.recording), log=log)
+        """Record every frame until :meth:`stop_recording`. Returns when the recorders listen.
+
+        With dumpcap, into ``recording``, and with tcpdump too where it runs: it gives up its rights, which a user namespace denies.
+        """
+        self._start_recorder("dumpcap", "File:", "-q", "-i", BRIDGE, "-w", str(self.recording))
+        if shutil.which("tcpdump") is not None:
+            # -Z: by nobody else, for the files lie where only this user may write
+            words = ("-i", BRIDGE, "-B", "16384", "-Z", "root", "-w", str(self.recording.with_suffix(".pcap")))
+            try:
+                self._start_recorder("tcpdump", "listening on", *words)
+            except RuntimeError:
+                self.recording.with_suffix(".pcap").unlink(missing_ok=True)
+
+    def _start_recorder(self, program: str, ready: str, *words: str) -> None:
+        log = self.logs / f"{self.name}.{program}.log"
+        recorder = self.rack.start(program, *words, log=log)
         deadline = time.monotonic() + 10
-        while "File:" not in log.read_text():
-            if self._recorder.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"dumpcap did not start: {log.read_text().strip()}")
+        while ready not in log.read_text():
+            if recorder.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{program} did not start: {log.read_text().strip()}")
             time.sleep(0.02)
+        self._recorders.append(recorder)
+
+    @property
+    def recordings(self) -> list[Path]:
+        """The same frames, by each recorder that ran."""
+        both = (self.recording, self.recording.with_suffix(".pcap"))
+        return [path for path in both if path.exists()]
 
     def stop_recording(self) -> None:
-        """End the recording and wait until its file is complete."""
-        if self._recorder is not None and self._recorder.poll() is None:
-            self._recorder.send_signal(signal.SIGINT)
-            self._recorder.wait(10)
+        """End the recording and wait until its files are complete."""
+        for recorder in self._recorders:
+            if recorder.poll() is None:
+                recorder.send_signal(signal.SIGINT)
+                recorder.wait(10)
