@@ -19,7 +19,13 @@ EACH = 24
 _READING = frozenset(
     {Stage.LOADER, Stage.CONFIG, Stage.KERNEL, Stage.INITRD, Stage.ANSWER, Stage.REPOSITORY, Stage.CALLBACK}
 )
-_STYLES = {Stage.INSTALLED: "green", Stage.LOCAL_DISK: "green", Stage.FAILED: "red", Stage.OFF: "dim"}
+_STYLES = {
+    Stage.INSTALLED: "green",
+    Stage.DISCOVERED: "green",
+    Stage.LOCAL_DISK: "green",
+    Stage.FAILED: "red",
+    Stage.OFF: "dim",
+}
 
 
 @dataclass(slots=True)

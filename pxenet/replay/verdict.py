@@ -16,7 +16,7 @@ from pxenet.replay.play import Part, Play, find, path_of
 from pxenet.sim.body import Read, Stage
 from pxenet.wire.text import address_text
 
-GOOD = (Stage.INSTALLED, Stage.LOCAL_DISK)
+GOOD = (Stage.INSTALLED, Stage.DISCOVERED, Stage.LOCAL_DISK)
 
 _PLACES = {
     Stage.OFF: "before it said anything",

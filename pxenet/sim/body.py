@@ -32,11 +32,12 @@ class Stage(enum.Enum):
     REPOSITORY = "repository"
     CALLBACK = "callback"  # reports the end
     INSTALLED = "installed"
+    DISCOVERED = "discovered"  # has told what it is
     LOCAL_DISK = "local disk"
     FAILED = "failed"
 
 
-FINAL = frozenset({Stage.INSTALLED, Stage.LOCAL_DISK, Stage.FAILED})
+FINAL = frozenset({Stage.INSTALLED, Stage.DISCOVERED, Stage.LOCAL_DISK, Stage.FAILED})
 """After these nothing more happens until somebody presses the button."""
 
 

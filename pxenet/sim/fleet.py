@@ -23,7 +23,7 @@ from pxenet.wire.text import mac_text
 FIRST_MAC = bytes.fromhex("025058000000")
 """Where the machines' hardware addresses begin: locally administered (the bit 0x02), so that no card has them."""
 
-GOOD = frozenset({Stage.INSTALLED, Stage.LOCAL_DISK})
+GOOD = frozenset({Stage.INSTALLED, Stage.DISCOVERED, Stage.LOCAL_DISK})
 """Stages in which nobody has to look after a machine."""
 
 

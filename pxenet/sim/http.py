@@ -108,6 +108,13 @@ def get(
     raise BootError(f"{agent.name}: too many redirects from {url}")
 
 
+def post(body: Body, agent: Agent, url: str, data: bytes) -> Steps[HttpReply]:
+    """One request that carries something, and its reply."""
+    body.file = url
+    (reply,) = yield from wait(body, [body.fetch(request(agent, url, "POST", body=data))])
+    return reply
+
+
 def _tried(body: Body, agent: Agent, url: str, more: Headers, keep: bool, method: str) -> Steps[HttpReply]:
     reply = HttpReply(failed="not asked")
     read = body.asks(Read(body.now, agent.name, url, method))

@@ -20,6 +20,8 @@ from pxenet.sim.programs import Kernel
 from pxenet.sim.seeds import Seed, script_of, seed_of
 from pxenet.sim.url import join, split
 from pxenet.sim.voices import ANACONDA, DEBIAN, UDHCPC, Voice
+from pxenet.wire import discovery
+from pxenet.wire.discovery import Hardware, Nic
 from pxenet.wire.text import mac_text
 
 STAGE2 = ("images/install.img", "LiveOS/squashfs.img")
@@ -89,6 +91,9 @@ class Arguments:
 def run(body: Body, kernel: Kernel, system: System | None = None) -> Steps[None]:
     """From the kernel's start to the report. BootError: the install has failed, in the installer's words."""
     arguments = Arguments.of(kernel.args)
+    if asked := arguments.last("pxenet.discovery"):
+        yield from _discovered(body, asked)
+        return
     seed = seed_of(arguments.last) if system is None else None
     if seed is not None:
         yield from _seeded(body, seed)
@@ -135,6 +140,26 @@ def _seeded(body: Body, seed: Seed) -> Steps[None]:
     yield from work(body, system.installs_s)
     yield from _reported(body, script_of(texts[0]))
     body.enter(Stage.INSTALLED)
+
+
+def _discovered(body: Body, url: str) -> Steps[None]:
+    """A small environment that tells what the machine is, by the script that it is given."""
+    system = PAYLOAD
+    body.enter(Stage.SYSTEM)
+    yield from work(body, system.starts_s)
+    yield from acquire(body, system.voice)
+    yield from work(body, system.settles_s)
+    body.enter(Stage.ANSWER)
+    script = http.whole(system.answer, url, (yield from http.get(body, system.answer, url, keep=True)))
+    told = next((each for each in _urls(script.body.decode("utf-8", "replace")) if "/discovered/" in each), "")
+    if not told:
+        raise BootError(f"{url} does not say where to tell what this machine is")
+    body.enter(Stage.CALLBACK)
+    nic = Nic("eth0", body.mac, "virtio_net")
+    hardware = Hardware(body.serial, vendor="pxenet", product="simulated machine", cpus=1, nics=(nic,))
+    reply = yield from http.post(body, http.CURL, told, discovery.serialize(hardware))
+    http.whole(http.CURL, told, reply)
+    body.enter(Stage.DISCOVERED)
 
 
 def _answer(body: Body, system: System, arguments: Arguments, url: str) -> Steps[str]:

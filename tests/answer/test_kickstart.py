@@ -71,9 +71,9 @@ def test_what_is_in_it() -> None:
 @pytest.mark.parametrize(
     ("version", "present", "absent"),
     [
-        ("rhel6", ["\ninstall\n"], ["eula", "%onerror", "--activate"]),
-        ("rhel7", ["\ninstall\n", "eula --agreed"], ["%onerror", "sshkey"]),
-        ("rhel8", ["--ntpservers=n", "%onerror"], ["\ninstall\n", "timesource"]),
+        ("rhel6", ["\ninstall\n", "\n%traceback\n"], ["eula", "%onerror", "--activate"]),
+        ("rhel7", ["\ninstall\n", "eula --agreed", "\n%traceback\n"], ["%onerror", "sshkey"]),
+        ("rhel8", ["--ntpservers=n", "%onerror"], ["\ninstall\n", "timesource", "%traceback"]),
         ("rhel10", ["timesource --ntp-server=n"], ["--ntpservers"]),
         ("fedora", ["timesource --ntp-server=n"], ["--ntpservers"]),
     ],

@@ -22,7 +22,8 @@ _TAIL_BYTES = 4000
 """Of the installer's log, for a failure's report: the server keeps the beginning of what it is sent, so the end alone is sent."""
 
 _NO_ONERROR = (Version.RHEL6, Version.RHEL7)
-"""Releases whose installer does not run ``%onerror``; they have ``%traceback``, for crashes of the installer itself."""
+"""Releases whose installer does not run ``%onerror``; they have ``%traceback``, for crashes of the installer itself, which is all
+that they can report."""
 
 _NOT_RUN: Mapping[str, Sequence[Version]] = MappingProxyType({"onerror": _NO_ONERROR, "pre-install": (Version.RHEL6,)})
 """Sections that a release's parser takes, and nobody runs there (installation guides)."""
@@ -52,7 +53,7 @@ def scripts(data: Kickstart, machine: Machine, version: Version) -> Iterator[str
 
 
 def reports(machine: Machine, version: Version) -> Iterator[str]:
-    """The sections that report the end and, where the installer of the release runs such, a failure; line by line."""
+    """The sections that report the end and, as far as the installer of the release tells of it, a failure; line by line."""
     if machine.installed:
         yield ""
         yield from section(
@@ -62,10 +63,10 @@ def reports(machine: Machine, version: Version) -> Iterator[str]:
                 *_lines(report(machine.installed)),
             ],
         )
-    if machine.failed and version not in _NO_ONERROR:
+    if machine.failed:
         yield ""
         yield from section(
-            "%onerror",
+            "%traceback" if version in _NO_ONERROR else "%onerror",
             [
                 f"log=$(tail -c {_TAIL_BYTES} {_LOGS} 2>/dev/null)",
                 *_lines(report(machine.failed, "log")),
