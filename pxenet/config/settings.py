@@ -14,7 +14,7 @@ from types import MappingProxyType
 from pxenet.boot.policy import DEFAULT_LOADERS
 from pxenet.config.problems import Problem, Source
 from pxenet.engine.dhcp import DhcpMode, Subnet
-from pxenet.engine.install import DEFAULT_TIMEOUTS_S
+from pxenet.engine.life import DEFAULT_TIMEOUTS_S
 from pxenet.model import AddedHost, Exit, Host, InstallState, Loader, Platform, Profile
 
 _NO_FILES: Mapping[str, Path] = MappingProxyType({})

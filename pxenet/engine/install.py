@@ -1,6 +1,6 @@
-"""The life of a machine, from new to installed, as one table; and who may move it.
+"""The install states of all machines: who may move them along the table of ``life``, and when.
 
-Knows what each piece of evidence proves. Must not know how evidence comes about (DHCP, transfers, callbacks over HTTP are the
+Knows tokens, attempts and time-outs. Must not know how evidence comes about (DHCP, transfers, callbacks over HTTP are the
 caller's), nor how records are stored: it says what must become durable, and is told the verdict.
 
 What the server sees moves a machine at once; the store follows, and a failed write is tried again. A machine's own report is
@@ -17,24 +17,21 @@ import heapq
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
+from pxenet.engine.life import (
+    BOOTS_AGAIN,
+    DEFAULT_TIMEOUTS_S,
+    ENDED,
+    OBSERVABLE,
+    REPORTED,
+    STAGES,
+    UNDER_WAY,
+    Evidence,
+    moved,
+)
 from pxenet.engine.surface import NEVER
 from pxenet.events import Event
 from pxenet.model import InstallRecord, InstallState, Verdict
-
-DEFAULT_TIMEOUTS_S: Mapping[InstallState, float] = MappingProxyType(
-    {
-        # Firmware loads within a minute of its offer what it loads, and a boot loader its kernel, also where packets are lost.
-        InstallState.OFFERED: 600.0,
-        InstallState.LOADING: 1800.0,
-        # A full server installation over a slow line takes an hour or two; one that takes four is stuck at a question.
-        InstallState.BOOTED: 4 * 3600.0,
-        InstallState.ANSWERED: 4 * 3600.0,
-        InstallState.INSTALLING: 4 * 3600.0,
-    }
-)
-"""Seconds that a machine may stay in a state; infinite for as long as it likes."""
 
 DEFAULT_SETTLE_S = 2.0
 """A DISCOVER this soon after the kernel is a late or repeated one of the same boot: no firmware resets and asks again so fast."""
@@ -53,85 +50,6 @@ MAX_GUESTS = 16_384
 
 _REMEMBERED_GENERATIONS = 8
 """Tokens of earlier armings that are still told "stale" rather than "unknown", so that reinstalling every day takes no memory."""
-
-
-class Evidence(enum.Enum):
-    """What can happen to a machine. The first six are seen by the server, the others said or decided."""
-
-    ASKED = "its firmware asks to boot again"
-    """A DISCOVER by firmware (classes PXEClient and HTTPClient, iPXE included); never by an operating system."""
-    OFFERED = "was offered a boot file"
-    LOADING = "read a boot loader whole"
-    BOOTED = "read the kernel whole"
-    ANSWERED = "read its answer file whole"
-    INSTALLING = "reads the repository"
-
-    REPORTED_INSTALLED = "reported the end"
-    REPORTED_FAILED = "reported a failure"
-    REPORTED_DISCOVERED = "told what it is"
-    EXHAUSTED = "started the installer too often"
-    TIMED_OUT = "timed out"
-    CANCELLED = "was taken back by order"
-    RETIRED = "was taken out of service"
-    ACCEPTED = "is a host now"
-    REARMED = "was armed again"
-
-
-OBSERVABLE = frozenset(
-    {Evidence.ASKED, Evidence.OFFERED, Evidence.LOADING, Evidence.BOOTED, Evidence.ANSWERED, Evidence.INSTALLING}
-)
-"""What ``observe`` takes."""
-
-STATES = tuple(InstallState)
-
-
-_LIFE = """
-                    new        offered    loading    booted     answered   installing installed failed     discovered cancelled  retired
-ASKED               .          .          .          new        new        new        .         .          .          .          .
-OFFERED             offered    .          .          .          .          .          .         .          .          .          .
-LOADING             loading    loading    .          loading    loading    loading    .         .          .          .          .
-BOOTED              booted     booted     booted     .          .          .          .         .          .          .          .
-ANSWERED            answered   answered   answered   answered   .          .          .         .          .          .          .
-# A running host may look into the repository: only after a boot of ours does that mean an installation.
-INSTALLING          .          .          installing installing installing .          .         .          .          .          .
-# Nobody can stop an installer that runs: when it reaches its end, that is what has happened.
-REPORTED_INSTALLED  installed  installed  installed  installed  installed  installed  .         installed  .          installed  .
-REPORTED_FAILED     failed     failed     failed     failed     failed     failed     .         .          .          .          .
-REPORTED_DISCOVERED discovered discovered discovered discovered discovered discovered .         discovered .          discovered .
-EXHAUSTED           .          .          .          failed     failed     failed     .         .          .          .          .
-# Before its kernel nothing has happened to the machine: whatever was in its way, its next boot may try again.
-TIMED_OUT           .          new        new        failed     failed     failed     .         .          .          .          .
-CANCELLED           cancelled  cancelled  cancelled  cancelled  cancelled  cancelled  .         .          cancelled  .          .
-RETIRED             retired    retired    retired    retired    retired    retired    retired   retired    retired    retired    .
-REARMED             new        new        new        new        new        new        new       new        new        new        new
-ACCEPTED            .          .          .          .          .          .          .         .          new        .          .
-"""
-"""The whole life of a machine: from each state (column), by each evidence (row), to the state named; a dot stays."""
-
-
-def _table() -> Mapping[tuple[InstallState, Evidence], InstallState]:
-    states, *rows = [line.split() for line in _LIFE.splitlines() if line and not line.startswith("#")]
-    return MappingProxyType(
-        {
-            (InstallState(before), Evidence[evidence]): InstallState(before if after == "." else after)
-            for evidence, *afters in rows
-            for before, after in zip(states, afters, strict=True)
-        }
-    )
-
-
-TRANSITIONS = _table()
-"""(state, evidence) → state. Complete: what proves nothing leads back to the same state."""
-
-_BOOTS_AGAIN = frozenset({Evidence.ASKED, Evidence.LOADING})
-"""What a machine under way does only when it was switched on anew. Its DISCOVER is not always ours to see: with ``dhcp.mode = "off"``
-the first that shows is the boot loader."""
-
-_UNDER_WAY = frozenset({InstallState.BOOTED, InstallState.ANSWERED, InstallState.INSTALLING})
-_STAGES = frozenset(DEFAULT_TIMEOUTS_S)
-_REPORTED = frozenset({InstallState.INSTALLED, InstallState.FAILED, InstallState.DISCOVERED})
-_ENDED = _REPORTED | {InstallState.CANCELLED, InstallState.RETIRED}
-_RANK = {state: rank for rank, state in enumerate(STATES)}
 
 
 class CallbackStatus(enum.Enum):
@@ -171,8 +89,8 @@ class Installs:
     ) -> None:
         """``records`` as stored; ``keys`` of the configured machines, whose tokens are to be known before they show themselves.
 
-        ``timeouts_s``: seconds for each of the stages that :data:`DEFAULT_TIMEOUTS_S` has. ``began_at``: when this server was started;
-        a boot that was under way at that moment has perhaps lost a transfer by it, and is no attempt when its machine begins anew.
+        ``timeouts_s``: seconds for each of ``life.STAGES``. ``began_at``: when this server was started; a boot that was under way at
+        that moment has perhaps lost a transfer by it, and is no attempt when its machine begins anew.
         """
         self._secret = secret
         self._max_attempts = max_attempts
@@ -214,7 +132,7 @@ class Installs:
         self._max_attempts = max_attempts
         if timeouts_s != self._timeouts_s:
             self._timeouts_s = timeouts_s
-            for record in [record for record in self._records.values() if record.state in _STAGES]:
+            for record in [record for record in self._records.values() if record.state in STAGES]:
                 if record.key not in self._reports:
                     self._watch(record)
         left, self._configured = self._configured, frozenset(keys)
@@ -236,7 +154,7 @@ class Installs:
     def armed(self, key: str) -> bool:
         """The machine is to be installed: it has reported no end, and nobody said otherwise. One never seen is armed."""
         record = self._records.get(key)
-        return record is None or record.state not in _ENDED
+        return record is None or record.state not in ENDED
 
     def token(self, key: str) -> str:
         """The machine's secret name in URLs, 32 hex digits; another one each time it is armed."""
@@ -270,7 +188,7 @@ class Installs:
         if key in self._reports:
             return [], []  # the report on its way to the disk settles it, and must not be overtaken by an older state
         before = self._current(key)
-        if evidence in _BOOTS_AGAIN and before.state in _UNDER_WAY:
+        if evidence in BOOTS_AGAIN and before.state in UNDER_WAY:
             if 0 <= now - before.since_at < self._settle_s:
                 return [], []
             if before.attempts and before.since_at < self._began_at:
@@ -280,7 +198,7 @@ class Installs:
         why = evidence.value
         if evidence is Evidence.EXHAUSTED:
             why = f"started the installer {before.attempts} times and never reported the end"
-        after = _moved(before, evidence, now, profile=profile, reason=why)
+        after = moved(before, evidence, now, profile=profile, reason=why)
         if after is before:
             return [], []
         return [self._put(after)], [self._told(before, after, evidence, why)]
@@ -304,7 +222,7 @@ class Installs:
             return _refused(CallbackStatus.STALE, key, "its token is from before the machine was armed again")
         if evidence is Evidence.REPORTED_FAILED and before.state is InstallState.INSTALLED:
             return _refused(CallbackStatus.STALE, key, "it says failed, but has reported installed before")
-        after = _moved(before, evidence, now, reason=reason[:MAX_REASON] or evidence.value, log=log[-MAX_LOG:])
+        after = moved(before, evidence, now, reason=reason[:MAX_REASON] or evidence.value, log=log[-MAX_LOG:])
         if after is before and not carried:
             return CallbackResult(CallbackStatus.ACCEPTED, key)
         self._reports[key] = (after, carried + 1 if after is before else 1)
@@ -333,7 +251,7 @@ class Installs:
         before = self._current(key)
         if key in self._reports:
             return [], []  # it has come to an end, which is being written
-        after = _moved(before, Evidence.CANCELLED, now)
+        after = moved(before, Evidence.CANCELLED, now)
         if after is before:
             return [], []
         return [self._put(after)], [self._told(before, after, Evidence.CANCELLED, Evidence.CANCELLED.value)]
@@ -342,7 +260,7 @@ class Installs:
         """What was before counts no more: neither attempts nor tokens."""
         before = self._current(key)
         after = replace(
-            _moved(before, evidence, now), generation=before.generation + 1, attempts=0, reason="", log="", since_at=now
+            moved(before, evidence, now), generation=before.generation + 1, attempts=0, reason="", log="", since_at=now
         )
         self._reports.pop(key, None)
         self._token_of.pop(key, None)
@@ -381,7 +299,7 @@ class Installs:
             _, key = heapq.heappop(self._dues)
             before = self._records[key]
             why = f"timed out: {before.state.value} for {_hours(self._timeouts_s[before.state])}"
-            after = self._put(_moved(before, Evidence.TIMED_OUT, now, reason=why))
+            after = self._put(moved(before, Evidence.TIMED_OUT, now, reason=why))
             changes.append(after)
             events.append(self._told(before, after, Evidence.TIMED_OUT, why))
         for key in [key for key, due in self._unwritten.items() if due <= now]:
@@ -399,7 +317,7 @@ class Installs:
         """
         changes: list[InstallRecord] = []
         self._began_at += by_s
-        for record in [record for record in self._records.values() if record.state in _STAGES]:
+        for record in [record for record in self._records.values() if record.state in STAGES]:
             if now - within_s <= record.since_at <= now:
                 continue
             moved = self._records[record.key] = replace(record, since_at=record.since_at + by_s)
@@ -428,7 +346,7 @@ class Installs:
     def _is_news(before: InstallRecord, change: InstallRecord) -> bool:
         """A durable report that has not taken effect yet; an earlier arming's, or one overtaken by "installed", never will."""
         return (
-            change.state in _REPORTED
+            change.state in REPORTED
             and change.generation == before.generation
             and before.state is not InstallState.INSTALLED
             and before != change
@@ -497,29 +415,8 @@ _KIND_OF = {
 }
 
 
-def _moved(
-    before: InstallRecord, evidence: Evidence, now: float, *, profile: str = "", reason: str = "", log: str = ""
-) -> InstallRecord:
-    """The record after ``evidence``; the very same object when that proves nothing new. States that were skipped count as passed."""
-    state = TRANSITIONS[before.state, evidence]
-    if state is before.state:
-        return before
-    reached = state in _UNDER_WAY or state is InstallState.INSTALLED
-    started = reached and _RANK[before.state] < _RANK[InstallState.BOOTED]
-    failed = state is InstallState.FAILED
-    return replace(
-        before,
-        state=state,
-        profile=profile or before.profile,
-        attempts=before.attempts + started,
-        since_at=now,
-        reason=reason if failed else "",
-        log=log if failed else "",
-    )
-
-
 def _stalled(before: InstallRecord, evidence: Evidence) -> bool:
-    return evidence is Evidence.TIMED_OUT and before.state not in _UNDER_WAY
+    return evidence is Evidence.TIMED_OUT and before.state not in UNDER_WAY
 
 
 def _refused(status: CallbackStatus, key: str, why: str) -> CallbackResult:

@@ -6,7 +6,8 @@ them can decide differently. Its clock and its store are arguments: in virtual t
 
 from __future__ import annotations
 
+from pxenet.rack.callbacks import Report
 from pxenet.rack.hosts import Hosts
-from pxenet.rack.rack import Rack, Report
+from pxenet.rack.rack import Rack
 
 __all__ = ["Hosts", "Rack", "Report"]

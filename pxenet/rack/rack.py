@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import overload
@@ -22,8 +22,9 @@ from pxenet.content.uploads import save
 from pxenet.content.upstream import Cache, shelf_of
 from pxenet.engine.access import Access
 from pxenet.engine.dhcp import DhcpServer
-from pxenet.engine.http import Reply, Request
-from pxenet.engine.install import CallbackResult, CallbackStatus, Evidence, Installs
+from pxenet.engine.http import Request
+from pxenet.engine.install import Installs
+from pxenet.engine.life import Evidence
 from pxenet.engine.surface import Output, Sighting, Upload, Want
 from pxenet.engine.tftp import TftpServer
 from pxenet.events import Event
@@ -46,18 +47,16 @@ from pxenet.model import (
     at_once,
 )
 from pxenet.net.datagram import Interface, peer_address
-from pxenet.rack.discovered import Discovered, record, serial_of, words_of
+from pxenet.rack.callbacks import Callbacks, Report
+from pxenet.rack.discovered import Discovered, serial_of, words_of
 from pxenet.rack.discreet import discreet
 from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.layout import Layout, layout
 from pxenet.rack.recorder import Recorder
-from pxenet.rack.said import reason_in
 from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, tftp_settings, unknown_profile
 from pxenet.store.base import Store
-from pxenet.wire import discovery
 from pxenet.wire.discovery import Hardware
-from pxenet.wire.reader import WireError
 from pxenet.wire.text import address_text
 
 _FIRMWARE = frozenset({ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE})
@@ -77,16 +76,6 @@ by a step that no time-out of hours feels."""
 
 _STANDING = 512
 """Contents of which the file is kept open and the way to it remembered: several racks' worth of different installs."""
-
-_CALLBACKS = ("installed", "failed", "discovered")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a machine's callback leads to: ``reply`` may leave only when ``changes`` are durable."""
-
-    reply: Reply
-    changes: tuple[Change, ...] = ()
 
 
 @overload
@@ -145,6 +134,7 @@ class Rack:
         self.discovered = Discovered(store.discovered())
         for told, hardware in self.discovered.all():
             self._recognise(told.key, hardware)
+        self._callbacks = Callbacks(self.installs, self._waits, tell=self.tell, clock=clock)
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
         self._http_booted: dict[bytes, None] = {
             seen.mac: None for seen in self.hosts.seen() if seen.vendor_class.startswith("HTTPClient")
@@ -360,45 +350,8 @@ class Rack:
         return self._proved(content, address) if whole or content.role is Role.SOURCE else []
 
     def report(self, request: Request, address: int) -> Report | None:
-        """A machine's callback (``installed/TOKEN``, ``failed/TOKEN``); None when the request is none."""
-        outcome, _, token = request.path.strip("/").partition("/")
-        if outcome not in _CALLBACKS or "/" in token or not token:
-            return None
-        if request.method not in ("GET", "POST"):
-            return Report(Reply(405, "a report is made by GET or POST\n"))
-        if outcome == "discovered":
-            return self._told_what_it_is(token, request)
-        log = request.body.decode("utf-8", "replace").strip()
-        words = parse_qs(request.query).get("reason", [reason_in(log)])[0]
-        result = self.installs.callback(token, outcome, words.strip(), self.clock(), log)
-        return self._refused(result) or Report(Reply(200, f"{outcome}: noted\n"), result.changes)
-
-    def _refused(self, result: CallbackResult) -> Report | None:
-        for event in result.events:
-            self.tell(event)
-        refusals = {CallbackStatus.UNKNOWN: 404, CallbackStatus.STALE: 409}
-        if result.status not in refusals:
-            return None
-        return Report(Reply(refusals[result.status], f"{result.reason}\n"))
-
-    def _told_what_it_is(self, token: str, request: Request) -> Report:
-        """By POST a machine tells what it is; by GET it asks whether somebody has made it a host since."""
-        now = self.clock()
-        if request.method == "GET":
-            owner = self.installs.owner(token)
-            if owner is None:
-                return Report(Reply(404, "no machine has this token\n"))
-            host = self.hosts.of_key(owner)
-            plan = self.plan(host) if host is not None else None
-            waits = plan is None or plan.profile is None or plan.profile.discovers
-            return Report(Reply(200, "waiting\n" if waits else "accepted\n"))
-        try:
-            hardware = discovery.parse(request.body)
-        except WireError as error:
-            return Report(Reply(400, f"{error}\n"))
-        result = self.installs.callback(token, "discovered", "", now)
-        told = record(result.key, now, hardware)
-        return self._refused(result) or Report(Reply(200, "discovered: noted\n"), (*result.changes, told))
+        """A machine's callback (``installed/TOKEN``, ``failed/TOKEN``, ``discovered/TOKEN``); None when the request is none."""
+        return self._callbacks.take(request)
 
     def committed(self, changes: Sequence[Change], verdict: Verdict) -> None:
         """The fate of changes that ``absorb``, ``delivered``, ``report`` or ``tick`` asked to make durable."""
@@ -437,6 +390,12 @@ class Rack:
         host = self.hosts.of_mac(mac) if mac else None
         return host.name if host is not None and host.configured else ""
 
+    def _waits(self, key: str) -> bool:
+        """The machine that told what it is has not been made anything by anybody yet."""
+        host = self.hosts.of_key(key)
+        profile = self.plan(host).profile if host is not None else None
+        return profile is None or profile.discovers
+
     def _recognise(self, key: str, hardware: Hardware) -> None:
         """A machine has told its serial number: any of its cards is that host's from now on, also when it is configured later."""
         host = self.hosts.of_key(key)
@@ -450,8 +409,7 @@ class Rack:
         events: list[Event] = []
         for told, _ in self.discovered.all():
             host = self.hosts.of_key(told.key)
-            profile = self.plan(host).profile if host is not None else None
-            if host is not None and host.configured and profile is not None and not profile.discovers:
+            if host is not None and host.configured and not self._waits(told.key):
                 records, said = self.installs.accept(told.key, self.clock())
                 changes += records
                 events += said

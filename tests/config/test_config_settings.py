@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pxenet.config import ConfigError, DhcpMode, Settings, Unknown, defaults, document, from_text, load, start_problems
-from pxenet.engine.install import DEFAULT_TIMEOUTS_S
+from pxenet.engine.life import DEFAULT_TIMEOUTS_S
 from pxenet.model import Exit, InstallState, Loader, Platform
 from pxenet.net.datagram import Interface
 from pxenet.wire.text import parse_address

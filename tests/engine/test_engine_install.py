@@ -8,18 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxenet.engine.install import (
-    DEFAULT_TIMEOUTS_S,
-    MAX_LOG,
-    MAX_REASON,
-    OBSERVABLE,
-    RETRY_S,
-    STATES,
-    TRANSITIONS,
-    CallbackStatus,
-    Evidence,
-    Installs,
-)
+from pxenet.engine.install import MAX_LOG, MAX_REASON, RETRY_S, CallbackStatus, Installs
+from pxenet.engine.life import DEFAULT_TIMEOUTS_S, OBSERVABLE, STATES, TRANSITIONS, Evidence
 from pxenet.engine.surface import NEVER
 from pxenet.events import KINDS, Event, describe
 from pxenet.model import InstallRecord, InstallState, Verdict

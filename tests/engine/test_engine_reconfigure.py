@@ -10,7 +10,8 @@ from tftp_harness import GRUB, PORTS, Client, Network, content, pattern
 
 from pxenet.engine.access import Access
 from pxenet.engine.dhcp import DhcpSettings, Subnet
-from pxenet.engine.install import Evidence, Installs
+from pxenet.engine.install import Installs
+from pxenet.engine.life import Evidence
 from pxenet.engine.tftp import TftpServer, TftpSettings
 from pxenet.model import Lease, LeaseState, Verdict
 from pxenet.net.datagram import pack_peer

@@ -18,7 +18,7 @@ import trio
 import trio.testing
 
 from pxenet.config import Settings, from_text
-from pxenet.engine.install import Evidence
+from pxenet.engine.life import Evidence
 from pxenet.events import Event
 from pxenet.model import Change, InstallRecord, InstallState, Lease, SeenHost, Verdict
 from pxenet.net.datagram import Datagram, pack_peer
