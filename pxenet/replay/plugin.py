@@ -5,6 +5,8 @@ Without the option it does nothing, and imports nothing: whoever has pxenet inst
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,22 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pxenet.answer.engines import Engine
+    from pxenet.config import Settings
     from pxenet.replay.result import BootResult
 
 _ENDINGS = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What all captures are replayed before."""
+
+    settings: Settings
+    engine: Engine
+
+
+_STAGE: pytest.StashKey[_Stage] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,9 +46,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Reads the configuration, so that what is wrong with it is said once."""
+    wanted = session.config.getoption("--pxenet-config")
+    if wanted is None:
+        return
+    from pxenet.answer.confined import Confined
+    from pxenet.config import ConfigError, load
+
+    try:
+        settings = load(Path(wanted))
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
+    engine = Confined(again_s=math.inf)
+    session.config.add_cleanup(engine.close)
+    session.config.stash[_STAGE] = _Stage(settings, engine)
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A capture is a file of tests."""
-    if parent.config.getoption("--pxenet-config") is None or not file_path.name.endswith(_ENDINGS):
+    if _STAGE not in parent.config.stash or not file_path.name.endswith(_ENDINGS):
         return None
     return CaptureFile.from_parent(parent, path=file_path)
 
@@ -43,15 +75,15 @@ class CaptureFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Its boots; they are replayed together, for they share a network."""
-        from pxenet.config import ConfigError, load
         from pxenet.replay.golden import GoldenError, surprises
         from pxenet.replay.run import ReplayError, replay_settings
 
         expect = self.config.getoption("--pxenet-expect")
+        stage = self.config.stash[_STAGE]
         try:
-            found = replay_settings(self.path, load(Path(self.config.getoption("--pxenet-config"))), {})
+            found = replay_settings(self.path, stage.settings, {}, engine=stage.engine)
             departs = surprises(found, Path(expect)) if expect is not None else None
-        except (ConfigError, ReplayError, GoldenError, OSError) as error:
+        except (ReplayError, GoldenError, OSError) as error:
             raise self.CollectError(str(error)) from error
         for result in found:
             name = f"boot {result.number} {result.mac}"
@@ -79,9 +111,10 @@ class BootItem(pytest.Item):
         """What a person needs, and no traceback of ours."""
         if not isinstance(excinfo.value, BootFailure):
             return str(super().repr_failure(excinfo))
-        from pxenet.replay.report import lines
+        from pxenet.replay.report import details, headline
 
-        return "\n".join([*(self.departs or []), *lines(self.result)])
+        told = [*(self.departs or []), headline(self.result)]
+        return "\n".join([*told, *(f"  {line}" for line in details(self.result, cared_for=True))])
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Which boot of which capture."""

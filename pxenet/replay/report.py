@@ -24,16 +24,19 @@ def headline(result: BootResult) -> str:
     return "installs itself" if result.end == "installed" else f"boots: {result.end}"
 
 
-def details(result: BootResult) -> Iterator[str]:
-    """The lines below the headline."""
+def details(result: BootResult, *, cared_for: bool = False) -> Iterator[str]:
+    """The lines below the headline. ``cared_for``: of the differences those alone that the firmware cares about."""
     if result.firmware:
         yield f"firmware     {result.firmware} ({result.evidence})"
     yield f"address      {result.address or 'none'}"
     for label, file in zip(_labels("file", result.files), result.files, strict=True):
         yield f"{label:12} {_file(file)}"
     yield f"answer file  {result.answer_file}"
-    for label, one in zip(_labels("different", result.differences), result.differences, strict=True):
+    shown = [one for one in result.differences if one.care.cares or not cared_for]
+    for label, one in zip(_labels("different", shown), shown, strict=True):
         yield f"{label:12} {one.words}"
+    if len(shown) < len(result.differences):
+        yield f"{'':12} and {len(result.differences) - len(shown)} more that it does not care about"
     for note in result.notes:
         yield f"note         {note}"
 

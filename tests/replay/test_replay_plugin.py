@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from replay_scene import ALL, changed, copy_rack, rack_text
 
 import pxenet
@@ -59,6 +60,8 @@ def test_a_failure_is_a_sentence(tmp_path: Path) -> None:
     assert 1 == done.returncode
     assert "does not boot: stops after its address, before any file" in done.stdout
     assert "name it in a [[host]] by its mac" in done.stdout
+    assert "more that it does not care about" in done.stdout
+    assert "; does not care:" not in done.stdout
     assert "Traceback" not in done.stdout
     assert "plugin.py" not in done.stdout
 
@@ -66,10 +69,19 @@ def test_a_failure_is_a_sentence(tmp_path: Path) -> None:
 def test_a_wrong_configuration_is_an_error_in_words(tmp_path: Path) -> None:
     """The file and the key are named."""
     (tmp_path / "rack.toml").write_text("[dhpc]\n")
-    done = pytest_run(tmp_path, "--pxenet-config", "rack.toml", ALL["uefi-pxe-grub"])
-    assert 2 == done.returncode
-    assert "dhpc" in done.stdout
-    assert "Traceback" not in done.stdout
+    done = pytest_run(tmp_path, "--pxenet-config", "rack.toml", ALL["uefi-pxe-grub"], ALL["proxy-bios-kea"])
+    assert pytest.ExitCode.USAGE_ERROR == done.returncode
+    assert 1 == (done.stdout + done.stderr).count("dhpc:")
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_template_that_never_ends(tmp_path: Path) -> None:
+    """It fails the boots that need it, and the run comes to its end."""
+    rack = copy_rack(tmp_path)
+    (rack / "ks.cfg.j2").write_text("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}")
+    done = pytest_run(tmp_path, "--pxenet-config", rack / "rack.toml", ALL["uefi-pxe-grub"])
+    assert 1 == done.returncode, done.stdout + done.stderr
+    assert "stops at its answer file" in done.stdout
 
 
 def test_expected_answers(tmp_path: Path) -> None:
