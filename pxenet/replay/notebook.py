@@ -5,7 +5,6 @@ Must not ask them anything that changes them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from pxenet.net.datagram import Send
 from pxenet.rack import Rack
 from pxenet.rack.discreet import hidden
 from pxenet.replay import reasons
+from pxenet.replay.play import origin_of
 from pxenet.replay.reasons import Reason
 from pxenet.wire.dhcp import parse
 from pxenet.wire.text import address_text
@@ -200,13 +200,9 @@ _ROLES = {
 
 
 def _origin(content: Content) -> str:
-    for segment in content.segments:
-        if not isinstance(segment, bytes):
-            try:
-                return f"from {os.readlink(f'/proc/self/fd/{segment.file.fd}')}"
-            except OSError:
-                return "from an open file"
-    return "from memory"
+    if all(isinstance(segment, bytes) for segment in content.segments):
+        return "from memory"
+    return f"from {origin_of(content) or 'an open file'}"
 
 
 def _payload(send: Send) -> bytes:

@@ -42,6 +42,17 @@ _LOOKS_AGAIN_S = 1.0
 _TID_PORTS = tuple(range(30000, 30008))
 
 
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A file that is no boot program for who read it."""
+
+    words: str
+    """As ``boot.images.unfit`` has them."""
+    arch: str
+    origin: str
+    """The file that was served; empty when it is none."""
+
+
 @dataclass(slots=True)
 class Part:
     """One machine in a play: its role, and what became of it. A role of None was not played."""
@@ -57,6 +68,8 @@ class Part:
     events: list[tuple[float, Event]] = field(default_factory=list)
     """What the server would have told people about it, with the time."""
     ended_at: float | None = None
+    unfit: Unfit | None = None
+    """The boot program that its firmware refused last."""
     waited_s: float = 0.0
     """So much later than captured it was switched on: the boot before it had not come to its end."""
     cut_short: bool = False
@@ -90,6 +103,11 @@ class _Troupe:
     @property
     def done(self) -> bool:
         return not self._running
+
+    def under_way(self, part: Part) -> bool:
+        """Of the boots of its machine it is the one that was begun last."""
+        machine = part.machine
+        return machine is not None and self._parts[self.index_of.get(machine.mac, -1)] is part
 
     def times(self) -> list[float]:
         return [part.recorded.began_s for part in self._parts]
@@ -167,8 +185,10 @@ def play(
 
     def tell(event: Event) -> None:
         events.append((link.now, event))
-        for part in by_mac.get(event.mac, ()):
-            part.events.append(events[-1])
+        own = by_mac.get(event.mac, ())
+        for part in own:
+            if len(own) == 1 or troupe.under_way(part):
+                part.events.append(events[-1])
 
     def answer_beside(index: int, send: ClientSend) -> Sequence[SimDatagram]:
         other = on_stage[index].other
@@ -178,7 +198,8 @@ def play(
         _dress(part, placed, number)
         assert part.machine is not None
         by_mac.setdefault(part.machine.mac, []).append(part)
-    link = Link(_Troupe(on_stage), faults=STILL, beside=answer_beside, began_at=began_at)
+    troupe = _Troupe(on_stage)
+    link = Link(troupe, faults=STILL, beside=answer_beside, began_at=began_at)
     store = MemoryStore(bytes(32)) if store is None else store
     rack = Rack(
         placed.settings,
@@ -194,7 +215,7 @@ def play(
         rack.record(witness)
     for part in on_stage:
         assert part.machine is not None
-        part.machine.manners = _with_judge(part.machine, rack)
+        part.machine.manners = _with_judge(part, part.machine, rack)
     dhcp = placed.settings.dhcp
     link.serve(
         rack,
@@ -229,10 +250,14 @@ def _host_of(settings: Settings, role: Role) -> Host | None:
     return next((host for host in settings.hosts if role.mac in host.macs), None)
 
 
-def _with_judge(machine: Machine, rack: Rack) -> Manners:
+def _with_judge(part: Part, machine: Machine, rack: Rack) -> Manners:
     def judge(name: str, arch: str) -> str:
         content = find(rack, machine.address, name)
-        return unfit(path_of(name), head_of(content), arch) if isinstance(content, Content) else ""
+        if not isinstance(content, Content):
+            return ""
+        words = unfit(path_of(name), head_of(content), arch)
+        part.unfit = Unfit(words, arch, origin_of(content)) if words else None
+        return words
 
     return replace(machine.manners, judge=judge)
 
@@ -245,6 +270,17 @@ def path_of(name: str) -> str:
 def find(rack: Rack, address: int, name: str) -> Content | Absent:
     """What the rack has under a name, for whoever has this address now."""
     return at_once(rack.tree.find(path_of(name), rack.asker(address), rack.clock()))
+
+
+def origin_of(content: Content) -> str:
+    """The path of the file that it is, or begins with; empty: it is made, or the file is not known by a name."""
+    for segment in content.segments:
+        if not isinstance(segment, bytes):
+            try:
+                return os.readlink(f"/proc/self/fd/{segment.file.fd}")
+            except OSError:
+                return ""
+    return ""
 
 
 def head_of(content: Content) -> bytes:

@@ -6,13 +6,14 @@ The reasons are the server's own: the events it would have told, and its verdict
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from pxenet.boot.policy import RULES
 from pxenet.config import DhcpMode
 from pxenet.events import Event, describe
 from pxenet.model import Absent, Missing
-from pxenet.replay.play import Part, Play, find, path_of
+from pxenet.replay.play import Part, Play, Unfit, find, path_of
 from pxenet.sim.body import Read, Stage
 from pxenet.wire.text import address_text
 
@@ -36,6 +37,10 @@ _OF_A_NETWORK = ("dhcp.no_subnet", "dhcp.pool_empty", "dhcp.no_pool")
 _OF_A_MACHINE = (
     "dhcp.no_boot", "dhcp.unknown_arch", "proxy.silent", "dhcp.nak", "dhcp.taken", "dhcp.reservation_held", "dhcp.not_durable",
 )  # fmt: skip
+
+_REASONS = tuple(kind for kind in _OF_A_MACHINE if kind != "dhcp.nak")
+_PLATFORMS = {"aa64": "arm64"}
+"""Architectures of EFI file names → keys of ``boot.loader``, where they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ def stop_of(part: Part, whole: Play) -> Stop | None:
     )
     if stage in (Stage.DISCOVER, Stage.SYSTEM) and not machine.address:
         return Stop(_PLACES[stage], says, *_no_address(part, whole))
+    if part.unfit is not None and part.unfit.words == machine.failure:
+        return Stop(_PLACES[stage], *_unfit(part.unfit))
     refused = _refused(part, whole)
     if refused is not None:
         return Stop(_PLACES[stage], says, *refused)
@@ -85,15 +92,28 @@ def stop_of(part: Part, whole: Play) -> Stop | None:
     return Stop(_PLACES[stage], says)
 
 
+def _unfit(file: Unfit) -> tuple[str, str, str]:
+    """What the machine says, why, and what would be right."""
+    why, _, says = file.words.partition(": ")
+    platform = _PLATFORMS.get(file.arch, file.arch)
+    there = f"in place of {file.origin}" if file.origin else "there"
+    return says, why, f"put a boot program for {platform} {there}, or choose another with boot.loader.{platform}"
+
+
 def _told(event: Event) -> tuple[str, str]:
+    reason = event.detail.get("reason")
+    if isinstance(reason, str) and reason in RULES:
+        event = replace(event, detail={**event.detail, "reason": RULES[reason]})
     words, advice = describe(event)
     return f"the machine {words}", advice
 
 
 def _no_address(part: Part, whole: Play) -> tuple[str, str]:
     """Why nobody gave it one."""
-    for kinds, events in ((_OF_A_MACHINE, part.events), (_OF_A_NETWORK, _of_its_network(part, whole))):
-        for _, event in reversed(list(events)):
+    network = list(_of_its_network(part, whole))
+    # A refusal alone says no more than that it began anew: what came of that is the reason.
+    for kinds, events in ((_REASONS, part.events), (_OF_A_NETWORK, network), (_OF_A_MACHINE, part.events)):
+        for _, event in reversed(events):
             if event.kind in kinds and not (event.kind == "dhcp.no_boot" and part.mode is DhcpMode.SERVER):
                 return _told(event)
     if part.mode is not DhcpMode.SERVER and part.other is None:

@@ -62,10 +62,12 @@ def proxy_alone(rack: Path) -> str:
 
 BROKEN: dict[str, tuple[str, Callable[[Path], str], str, str, str]] = {
     "wrong file for UEFI": (
-        "uefi-pxe-grub", wrong_file, "at its boot program", "x64/grubx64.efi is no EFI program (a program for x86 BIOS?)", "",
+        "uefi-pxe-grub", wrong_file, "at its boot program", "x64/grubx64.efi is no EFI program (a program for x86 BIOS?); put a boot program for x64 in place of ",
+        "/root/x64/grubx64.efi, or choose another with boot.loader.x64 (it says: x64 UEFI refuses to start it",
     ),
     "wrong architecture": (
-        "uefi-pxe-grub", wrong_architecture, "at its boot program", "x64/grubx64.efi is a program for arm64 UEFI", "",
+        "uefi-pxe-grub", wrong_architecture, "at its boot program", "x64/grubx64.efi is a program for arm64 UEFI; put a boot program for x64 in place of ",
+        "or choose another with boot.loader.x64",
     ),
     "wrong next server": (
         "bios-e1000-pxelinux", wrong_next_server, "at its boot program",
@@ -134,6 +136,19 @@ def test_a_pool_that_is_too_small(tmp_path: Path) -> None:
     assert "make dhcp.subnet.pool larger" in second.stop.right
 
 
+def test_a_pool_that_is_too_small_for_two_at_once(tmp_path: Path) -> None:
+    """Both were offered the last address; who was refused it is told of the pool, in each of its boots, and not of the refusal."""
+    rack = copy_rack(tmp_path)
+    boot = captured("bios-e1000-pxelinux")
+    other = replace(as_another(boot, 1), began_s=boot.began_s + 0.01)
+    again = replace(other, number=3, began_s=boot.began_s + 400)
+    first, *others = replayed(rack, boot, other, again, text=pool_exhausted(rack))
+    assert first.good
+    for result in others:
+        assert result.stop is not None
+        assert "the pool of 10.77.0.0/24 is used up" in result.stop.why
+
+
 def test_a_loader_that_is_not_there(tmp_path: Path) -> None:
     """UEFI for ia32 is to get shim, which no package here brings: the file is named. (Captured as x64, its option 93 changed.)"""
     boot = captured("uefi-pxe-grub")
@@ -149,6 +164,7 @@ def test_a_loader_that_is_not_there(tmp_path: Path) -> None:
     (result,) = replayed(copy_rack(tmp_path), replace(boot, dhcp=tuple(map(ia32, boot.dhcp))), text=text)
     assert result.stop is not None
     assert "after its address, before any file" == result.stop.place
+    assert "the boot loader chosen for its platform is not here" in result.stop.why
     assert "ia32/shimia32.efi is missing" in result.stop.right
     assert "PXE-E53: No boot filename received" == result.stop.says
 
