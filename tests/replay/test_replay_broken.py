@@ -62,11 +62,13 @@ def proxy_alone(rack: Path) -> str:
 
 BROKEN: dict[str, tuple[str, Callable[[Path], str], str, str, str]] = {
     "wrong file for UEFI": (
-        "uefi-pxe-grub", wrong_file, "at its boot program", "x64/grubx64.efi is no EFI program (a program for x86 BIOS?); put a boot program for x64 in place of ",
+        "uefi-pxe-grub", wrong_file, "at its boot program",
+        "x64/grubx64.efi is no EFI program (a program for x86 BIOS?); put a boot program for x64 in place of ",
         "/root/x64/grubx64.efi, or choose another with boot.loader.x64 (it says: x64 UEFI refuses to start it",
     ),
     "wrong architecture": (
-        "uefi-pxe-grub", wrong_architecture, "at its boot program", "x64/grubx64.efi is a program for arm64 UEFI; put a boot program for x64 in place of ",
+        "uefi-pxe-grub", wrong_architecture, "at its boot program",
+        "x64/grubx64.efi is a program for arm64 UEFI; put a boot program for x64 in place of ",
         "or choose another with boot.loader.x64",
     ),
     "wrong next server": (
