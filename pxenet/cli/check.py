@@ -14,9 +14,11 @@ from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_prob
 from pxenet.config import ConfigError, DhcpMode, Settings, document, load, start_notes, start_problems
 from pxenet.model import Host
 from pxenet.net.interfaces import interfaces
+from pxenet.net.udp import granted_queue_bytes
 from pxenet.rack.desk import Desk
 from pxenet.rack.offering import MODES, UNKNOWN, Offering, offerings
 from pxenet.rack.preview import review
+from pxenet.server.summary import queues
 from pxenet.wire.text import address_text, mac_text
 
 
@@ -79,10 +81,12 @@ def _checked(config: Path, desk: Desk, as_json: bool) -> int:
                 "firmware": [_offering_record(offering) for offering in offered],
                 "hosts": [_host_record(desk, host) for host in settings.hosts],
                 "workers": settings.server.workers,
+                "udp_queue_bytes": granted_queue_bytes(),
             }
         )
         return BAD_CONFIG if wrong else OK
-    for line in (*_networks(settings), *_workers(settings), *_firmware(offered), *_hosts(desk)):
+    room = queues(granted_queue_bytes())
+    for line in (*_networks(settings), *_workers(settings), *room, *_firmware(offered), *_hosts(desk)):
         print(line)
     for note in notes:
         print(f"note: {note}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from pxenet.net.datagram import BROADCAST
 from pxenet.net.link import ipv4_udp
+from pxenet.net.udp import widen_queue
 
 _ETH_P_ALL, _ETH_P_IP = 0x0003, 0x0800
 _SO_ATTACH_FILTER = 26
@@ -127,7 +128,7 @@ class RawUdp:
         # ETH_P_ALL: only so are answers seen that programs of this host send out by the interface.
         kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         ear = self._closing.enter_context(socket.socket(socket.AF_PACKET, kind, 0))
-        ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _QUEUE_BYTES)
+        widen_queue(ear, _QUEUE_BYTES)
         attach(ear, udp_filter(ports))
         ear.bind((name, _ETH_P_ALL))
         return ear

@@ -28,8 +28,12 @@ BATCH = 128
 GONE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINTR})
 """What a receive may say of an earlier send; nothing is wrong with what has arrived."""
 
-_RECEIVE_BUFFER = 4 << 20
-"""Bytes of queue asked of the kernel, which halves or caps it: a thousand machines may ask in one instant."""
+QUEUE_BYTES = 4 << 20
+"""Room for what waits to be received: a thousand machines may ask in one instant."""
+
+_SO_RCVBUFFORCE: int = getattr(
+    socket, "SO_RCVBUFFORCE", 33
+)  # asm-generic/socket.h; the socket module has no name for it
 
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
 
@@ -48,6 +52,26 @@ class UdpStatistics:
     """Datagrams that the kernel refused; to the peer they look like lost packets."""
 
 
+def widen_queue(sock: socket.socket, size: int = QUEUE_BYTES) -> None:
+    """Have room for so much that waits to be received: with CAP_NET_ADMIN always, else up to net.core.rmem_max."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
+def queue_bytes(sock: socket.socket) -> int:
+    """The room that it has. The kernel tells twice of what was asked for, with what it needs itself (socket(7))."""
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def granted_queue_bytes() -> int:
+    """The room that sockets made by this user get."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as made:
+        widen_queue(made)
+        return queue_bytes(made)
+
+
 def bind_udp(
     port: int, address: str = "0.0.0.0", interface: str | None = None, *, shared: bool = False
 ) -> socket.socket:
@@ -59,7 +83,7 @@ def bind_udp(
     try:
         made.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        widen_queue(made)
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if interface:

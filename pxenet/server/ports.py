@@ -13,7 +13,7 @@ from pxenet.config import ConfigError, DhcpMode, Settings
 from pxenet.net.batched import BatchedUdpSocket, batches
 from pxenet.net.datagram import Interface
 from pxenet.net.link import Link
-from pxenet.net.udp import UdpSocket, bind_udp
+from pxenet.net.udp import UdpSocket, bind_udp, queue_bytes
 from pxenet.wire.text import address_text
 
 TID_SOCKETS = 4
@@ -71,6 +71,12 @@ class Ports:
     def tid_ports(self) -> tuple[int, ...]:
         """The numbers of the ports that transfers leave by."""
         return tuple(port for share in self.shares for port in share.tid_ports)
+
+    @property
+    def queue_bytes(self) -> int:
+        """The least room for what waits that any socket for datagrams has."""
+        files = [each for share in self.shares for each in (*share.tftp, *share.tids)]
+        return min(map(queue_bytes, (*files, *(udp.socket for udp in self.dhcp))))
 
     def close(self) -> None:
         """Release every port."""

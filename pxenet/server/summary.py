@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pxenet import __version__
 from pxenet.config import DhcpMode, Settings, Subnet, Unknown, start_notes
 from pxenet.net.datagram import Interface
+from pxenet.net.udp import QUEUE_BYTES
 from pxenet.rack import Rack
 from pxenet.rack.offering import MODES, UNKNOWN, offerings
 from pxenet.server.ports import Ports
@@ -74,7 +75,18 @@ def _services(settings: Settings, rack: Rack, interfaces: Sequence[Interface], p
         yield "  without CAP_NET_RAW: clients that have no address yet are answered by broadcast"
     if not ports.batched:
         yield "  this kernel takes datagrams one by one only (no recvmmsg and sendmmsg): slower with very many machines"
+    for line in queues(ports.queue_bytes):
+        yield f"  {line}"
     yield f"  state in {settings.server.state}"
+
+
+def queues(granted: int) -> Iterator[str]:
+    """What it means when sockets have less room than they should."""
+    if granted < QUEUE_BYTES:
+        yield (
+            f"room for {granted >> 10} KiB of waiting datagrams, not {QUEUE_BYTES >> 10} KiB: when very many machines ask at once"
+            f" some must repeat it; start as root, or sysctl net.core.rmem_max={QUEUE_BYTES}"
+        )
 
 
 def _firmware(rack: Rack, interfaces: Sequence[Interface]) -> Iterator[str]:

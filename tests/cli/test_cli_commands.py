@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from pxenet import __version__
 from pxenet.cli.main import app
 from pxenet.config import defaults, from_text
+from pxenet.net.udp import QUEUE_BYTES, granted_queue_bytes
 
 CONFIG = """\
 [server]
@@ -127,6 +128,13 @@ def test_check_tells_of_workers(rack_toml: Path) -> None:
     rack_toml.write_text(CONFIG.replace("[server]\n", "[server]\nworkers = 3\n"))
     assert "3 workers serve files by TFTP and HTTP" in run("check", rack_toml).stdout.splitlines()
     assert 3 == json.loads(run("check", rack_toml, "--json").stdout)["workers"]
+
+
+def test_check_tells_of_queues(rack_toml: Path) -> None:
+    """How much may wait at a socket, and in words when that is less than it should be."""
+    granted = granted_queue_bytes()
+    assert granted == json.loads(run("check", rack_toml, "--json").stdout)["udp_queue_bytes"]
+    assert (granted < QUEUE_BYTES) == ("of waiting datagrams, not" in run("check", rack_toml).stdout)
 
 
 def test_check_tells_problems(rack_toml: Path) -> None:

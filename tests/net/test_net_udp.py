@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import needs
 import pytest
 
 from pxenet.net.batched import SMALL_BYTES, BatchedUdpSocket, batches
 from pxenet.net.datagram import Datagram, Quads, Send, pack_peer, peer_address, peer_port, peer_text
-from pxenet.net.udp import BATCH, MAX_DATAGRAM, UdpSocket
+from pxenet.net.udp import BATCH, MAX_DATAGRAM, QUEUE_BYTES, UdpSocket, granted_queue_bytes, queue_bytes, widen_queue
 
 LOCALHOST = 0x7F000001
 
@@ -229,3 +233,37 @@ def test_small_ones_are_described_as_any(udp: UdpSocket, payloads: list[bytes]) 
     assert (expected, expected[1:], len(expected)) == (list(batch), list(batch[1:]), len(batch))
     quads = isinstance(udp, BatchedUdpSocket) and {len(payload) for payload in payloads} == {4}
     assert quads == isinstance(batch, Quads)
+
+
+# -- the queue ------------------------------------------------------------------------------------------------------------------------
+
+_NET_ADMIN = 1 << 12
+"""CAP_NET_ADMIN, <linux/capability.h>."""
+
+
+def test_the_queue_is_as_long_as_the_rights_allow() -> None:
+    """Beyond net.core.rmem_max with CAP_NET_ADMIN, else up to it."""
+    limit = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    rights = dict(line.split(":\t") for line in Path("/proc/self/status").read_text().splitlines())["CapEff"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        widen_queue(sock, 2 * limit)
+        assert (2 * limit if int(rights, 16) & _NET_ADMIN else limit) == queue_bytes(sock)
+
+
+@needs.root()
+@needs.tool("setpriv")
+def test_the_queue_of_an_ordinary_user() -> None:
+    """As long as net.core.rmem_max; that is what is told."""
+    limit = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    code = (
+        "import socket; from pxenet.net.udp import *; sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        f"widen_queue(sock, {2 * limit}); print(queue_bytes(sock), granted_queue_bytes())"
+    )
+    dropped = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
+    done = subprocess.run([*dropped, sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [limit, min(limit, QUEUE_BYTES)] == [int(word) for word in done.stdout.split()]
+
+
+def test_sockets_have_the_queue_that_is_told(udp: UdpSocket) -> None:
+    """Those that serve get what ``granted_queue_bytes`` says."""
+    assert granted_queue_bytes() == queue_bytes(udp.socket)

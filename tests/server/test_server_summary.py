@@ -8,7 +8,8 @@ import pytest
 
 from pxenet.config import from_text
 from pxenet.net.datagram import Interface
-from pxenet.server.summary import networks
+from pxenet.net.udp import QUEUE_BYTES
+from pxenet.server.summary import networks, queues
 from pxenet.wire.text import parse_address
 
 ETH1 = Interface(2, "eth1", b"", ((parse_address("10.0.9.1"), 24),))
@@ -33,3 +34,11 @@ ETH1 = Interface(2, "eth1", b"", ((parse_address("10.0.9.1"), 24),))
 def test_an_interface_says_what_it_gives(text: str, told: str, tmp_path: Path) -> None:
     """Nobody is told that a network is served which the configuration does not have."""
     assert f"  eth1 10.0.9.1/24: {told}" == next(iter(networks(from_text(text, tmp_path), [ETH1])))
+
+
+def test_queues_that_are_too_short() -> None:
+    """Are told, with the remedy; others are not."""
+    assert [] == list(queues(QUEUE_BYTES))
+    (line,) = queues(212_992)
+    assert line.startswith("room for 208 KiB of waiting datagrams, not 4096 KiB")
+    assert line.endswith("start as root, or sysctl net.core.rmem_max=4194304")
