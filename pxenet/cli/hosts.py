@@ -72,7 +72,7 @@ def hosts(
         return
     show(found, COLUMNS, time.time())
     for row in found:
-        if row["state"] == "failed":
+        if row["state"] in ("failed", "discovered"):
             print(printable(_advice(row)))
 
 
@@ -157,4 +157,6 @@ def _facts(row: Row, now: float) -> Iterator[tuple[str, str]]:
 
 
 def _advice(row: Row) -> str:
+    if row["state"] == "discovered":
+        return f"! {row['host']} has told what it is: pxenet hosts accept {row['mac']} NAME profile=PROFILE makes it a host"
     return f"! {row['host']}: {row['reason'] or row['because']}. When that is mended: pxenet reinstall {row['host']}"

@@ -107,6 +107,8 @@ def _complaints(row: Row) -> Iterator[str]:
         yield f"! {http['refused']} HTTP connections were refused, there were too many at once"
     if machines.get("failed"):
         yield f"! {machines['failed']} machines failed: pxenet hosts --sort state says why"
+    if machines.get("discovered"):
+        yield f"! {machines['discovered']} machines have told what they are, and wait for a name: pxenet hosts discovered"
 
 
 def _counts(counts: Mapping[str, Any]) -> str:

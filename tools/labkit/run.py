@@ -134,7 +134,31 @@ def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path,
     if fault := second_fault(second, scenario.disk_mark):
         report.faults.append(f"second power-on: {fault}")
         report.logs.append(("its console", "\n".join(second.tail)))
+    if scenario.ordered and not report.faults:
+        _obey_orders(scenario, machine, bench, logs, options.timeout_s, console, report)
     return report
+
+
+_ORDERS = ((("reinstall",), True), ((), False), (("reinstall", "cancel"), False))
+"""Orders before a power-on, and whether that must install; else it must boot the disk."""
+
+
+def _obey_orders(
+    scenario: Scenario, machine: Machine, bench: Bench, logs: Path, timeout_s: float, console: Say, report: Report
+) -> None:
+    """More power-ons after the second, with an order before each; the first fault ends them."""
+    server = bench.server
+    assert isinstance(server, servers.PxenetServer)
+    for number, (orders, installs) in enumerate(_ORDERS, start=3):
+        for order in orders:
+            server.order(order, scenario.name)
+        console(f"@lab note after {' and '.join(orders) or 'that'}, power on again")
+        log = logs / f"{scenario.name}.{number}.serial"
+        power = power_on(machine, bench.wire.rack, log, timeout_s, console, server.alive)
+        if fault := first_fault(power) if installs else second_fault(power, scenario.disk_mark):
+            report.faults.append(f"power-on {number}, after {' and '.join(orders) or 'nothing'}: {fault}")
+            report.logs.append(("its console", "\n".join(power.tail)))
+            return
 
 
 def _discover(

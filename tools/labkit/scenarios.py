@@ -31,6 +31,8 @@ class Scenario:
     """Only when asked for."""
     exit: str = "auto"
     """As ``boot.exit`` spells it: how it gets to its disk."""
+    ordered: bool = False
+    """When it boots its disk it is ordered to be installed again, and then not to be, and must do so each time."""
     named: bool = True
     """A ``[[host]]`` of the configuration; else it is booted to tell what it is, and made a host by command."""
 
@@ -102,6 +104,14 @@ SCENARIOS = (
     Scenario(
         "bios-grub-next", 16, Firmware.BIOS, "grub", False,
         "as bios-grub; exit gives it back to the BIOS", optional=True, exit="next",
+    ),
+    Scenario(
+        "bios-orders", 17, Firmware.BIOS, "pxelinux", False,
+        "as bios; then reinstall and cancel", optional=True, ordered=True,
+    ),
+    Scenario(
+        "uefi-orders", 18, Firmware.UEFI, "grub", False,
+        "as uefi-grub; then reinstall and cancel", optional=True, ordered=True,
     ),
     Scenario(
         "discovery", 12, Firmware.BIOS, "pxelinux", False,
