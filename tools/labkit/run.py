@@ -238,7 +238,8 @@ def _judge_replay(bench: Bench, reports: list[Report], say: Say) -> None:
     """Replay the recordings before the server's own configuration, and hold that against what the machines did."""
     if bench.config is None:
         return
-    well = [report for report in reports if not report.faults]
+    # What was made a host by command is a stranger to the configuration.
+    well = [report for report in reports if not report.faults and report.scenario.named]
     for recording in bench.wire.recordings:
         say(f"{recording.name:16} replayed before {bench.config.name}")
         try:
