@@ -70,20 +70,23 @@ def _dnsmasq(root: Path, work: Path) -> list[list[str]]:
     limit = f"--tftp-max={TRANSFERS}"
     files = [f"--pid-file={work / 'pid'}", "--conf-file=/dev/null", f"--tftp-root={root}"]
     quiet = ["--quiet-tftp", "--log-facility=/dev/null"]
-    return [[_at("dnsmasq"), "--keep-in-foreground", "--user=root", "--port=0", "--enable-tftp", limit, *files, *quiet]]
+    return [
+        [at_path("dnsmasq"), "--keep-in-foreground", "--user=root", "--port=0", "--enable-tftp", limit, *files, *quiet]
+    ]
 
 
 def _hpa(root: Path, work: Path) -> list[list[str]]:
-    return [[_at("in.tftpd"), "-L", "--address", f"{ADDRESS}:{PORT}", "--user", "root", "--secure", str(root)]]
+    return [[at_path("in.tftpd"), "-L", "--address", f"{ADDRESS}:{PORT}", "--user", "root", "--secure", str(root)]]
 
 
 def _atftpd(root: Path, work: Path) -> list[list[str]]:
     limits = ["--maxthread", str(TRANSFERS), "--user", "root.root", "--verbose=0", "--logfile", str(work / "log")]
     place = ["--port", str(PORT), "--bind-address", ADDRESS]
-    return [[_at("atftpd"), "--daemon", "--no-fork", *place, *limits, str(root)]]
+    return [[at_path("atftpd"), "--daemon", "--no-fork", *place, *limits, str(root)]]
 
 
-def _at(program: str) -> str:
+def at_path(program: str) -> str:
+    """Where it is installed; its name alone when it is not."""
     return shutil.which(program, path=_PATH) or program
 
 
@@ -102,7 +105,7 @@ http {{
 def _nginx(root: Path, work: Path) -> list[list[str]]:
     config = work / "nginx.conf"
     config.write_text(_NGINX.format(work=work, address=ADDRESS, port=HTTP_PORT, root=root))
-    return [[_at("nginx"), "-p", str(work), "-c", str(config), "-e", "stderr"]]
+    return [[at_path("nginx"), "-p", str(work), "-c", str(config), "-e", "stderr"]]
 
 
 def state_of(work: Path) -> Path:
@@ -130,7 +133,7 @@ def _kea(root: Path, work: Path) -> list[list[str]]:
     }
     (work / "kea.json").write_text(json.dumps({"Dhcp4": settings}))
     places = [f"KEA_LOCKFILE_DIR={work}", f"KEA_PIDFILE_DIR={work}"]
-    return [["env", *places, _at("kea-dhcp4"), "-c", str(work / "kea.json")]]
+    return [["env", *places, at_path("kea-dhcp4"), "-c", str(work / "kea.json")]]
 
 
 PXENET = Server(
