@@ -298,7 +298,7 @@ class Installs:
         while self._first_due() <= now:
             _, key = heapq.heappop(self._dues)
             before = self._records[key]
-            why = f"timed out: {before.state.value} for {_hours(self._timeouts_s[before.state])}"
+            why = f"timed out: {before.state.value} for {_span(self._timeouts_s[before.state])}"
             after = self._put(moved(before, Evidence.TIMED_OUT, now, reason=why))
             changes.append(after)
             events.append(self._told(before, after, Evidence.TIMED_OUT, why))
@@ -432,5 +432,6 @@ def _mac_of(key: str) -> bytes:
         return b""
 
 
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"
+def _span(seconds: float) -> str:
+    unit, size = next(((unit, size) for unit, size in (("h", 3600), ("min", 60)) if seconds >= size), ("s", 1))
+    return f"{seconds / size:g} {unit}"

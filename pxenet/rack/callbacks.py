@@ -32,18 +32,23 @@ class Report:
 
 
 class Callbacks:
-    """Takes the reports. ``waits(key)``: nobody has made a host of the machine whose state is stored under that key."""
+    """Takes the reports. ``waits(key)``: nobody has made a host of the machine whose state is stored under that key.
+
+    ``conceal(key, text)``: the text without what that machine was told in confidence; installers write all kinds of things into logs.
+    """
 
     def __init__(
         self,
         installs: Installs,
         waits: Callable[[str], bool],
+        conceal: Callable[[str, str], str],
         *,
         tell: Callable[[Event], None],
         clock: Callable[[], float],
     ) -> None:
         self._installs = installs
         self._waits = waits
+        self._conceal = conceal
         self._tell = tell
         self._clock = clock
 
@@ -58,6 +63,8 @@ class Callbacks:
             return self._what_it_is(token, request.body) if request.method == "POST" else self._has_a_host(token)
         log = request.body.decode("utf-8", "replace").strip()
         words = parse_qs(request.query).get("reason", [reason_in(log)])[0]
+        if key := self._installs.owner(token):
+            log, words = self._conceal(key, log), self._conceal(key, words)
         result = self._installs.callback(token, outcome, words.strip(), self._clock(), log)
         return self._refused(result) or Report(Reply(200, f"{outcome}: noted\n"), result.changes)
 

@@ -13,7 +13,9 @@ from pxenet.events import Event
 SHOWN = 8
 """Hex digits of a token that are told; it has 32."""
 
-_TOKEN = re.compile(rf"(\b(?:answer|installed|failed)[/\\]+[0-9a-f]{{{SHOWN}}})[0-9a-f]{{{32 - SHOWN}}}(?![0-9a-f])")
+_TOKEN = re.compile(
+    rf"(\b(?:answer|installed|failed|discovered)[/\\]+[0-9a-f]{{{SHOWN}}})[0-9a-f]{{{32 - SHOWN}}}(?![0-9a-f])"
+)
 
 _TOKEN_BYTES = re.compile(_TOKEN.pattern.encode())
 

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs
 
 from pxenet.answer import context
 from pxenet.answer.engines import HERE, Engine
+from pxenet.answer.kickstart.data import laid_over
+from pxenet.answer.masking import Mask, secrets_of
 from pxenet.boot import policy
 from pxenet.config import Settings
 from pxenet.content.iso import IsoImage
@@ -49,7 +51,7 @@ from pxenet.model import (
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.callbacks import Callbacks, Report
 from pxenet.rack.discovered import Discovered, serial_of, words_of
-from pxenet.rack.discreet import discreet
+from pxenet.rack.discreet import discreet, hidden
 from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.layout import Layout, layout
 from pxenet.rack.recorder import Recorder
@@ -134,7 +136,7 @@ class Rack:
         self.discovered = Discovered(store.discovered())
         for told, hardware in self.discovered.all():
             self._recognise(told.key, hardware)
-        self._callbacks = Callbacks(self.installs, self._waits, tell=self.tell, clock=clock)
+        self._callbacks = Callbacks(self.installs, self._waits, self._conceal, tell=self.tell, clock=clock)
         # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
         self._http_booted: dict[bytes, None] = {
             seen.mac: None for seen in self.hosts.seen() if seen.vendor_class.startswith("HTTPClient")
@@ -389,6 +391,15 @@ class Rack:
             mac = self.access.identify(address, "", self.clock()).mac or b""
         host = self.hosts.of_mac(mac) if mac else None
         return host.name if host is not None and host.configured else ""
+
+    def _conceal(self, key: str, text: str) -> str:
+        """A machine's words without tokens and without the secrets of its host and profile."""
+        host = self.hosts.of_key(key)
+        profile = self.plan(host).profile if host is not None else None
+        if not text or host is None or profile is None:
+            return hidden(text)
+        data, values = laid_over(profile.kickstart, host.kickstart), {**profile.vars, **host.vars}
+        return Mask(secrets_of(data, values))(hidden(text))
 
     def _waits(self, key: str) -> bool:
         """The machine that told what it is has not been made anything by anybody yet."""

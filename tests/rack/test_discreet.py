@@ -23,6 +23,7 @@ TOKEN = "0123456789abcdef" * 2
         (f"\\answer\\{TOKEN}", "\\answer\\01234567…"),
         (f"installed/{TOKEN}", "installed/01234567…"),
         (f"/failed/{TOKEN}?reason=disk", "/failed/01234567…?reason=disk"),
+        (f"/discovered/{TOKEN}", "/discovered/01234567…"),
         (f"profile/debian/by-hash/MD5Sum/{TOKEN}", f"profile/debian/by-hash/MD5Sum/{TOKEN}"),
         (f"answer/{TOKEN}0", f"answer/{TOKEN}0"),
         ("answer/0123", "answer/0123"),

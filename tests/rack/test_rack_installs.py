@@ -119,6 +119,21 @@ def test_a_failure_brings_its_log(base: Path, log: str, reason: str) -> None:
     assert (reason, body.decode("utf-8", "replace").strip()) == (record.reason, record.log)
 
 
+def test_a_log_is_kept_without_secrets(base: Path) -> None:
+    """Neither the machine's token, nor a value that the configuration calls a secret, nor what looks like one."""
+    scene = RackScene(base, site(more=MACHINE + 'vars.root_password = "correct horse"\n'))
+    start_installer(scene)
+    secret = token(scene)
+    body = f"inst.ks=http://10.77.0.1/answer/{secret}/a\nset correct horse\nrootpw --iscrypted $6$abc$def\nERR no disk, correct horse\n"
+    report = scene.rack.report(Request("POST", f"/failed/{secret}", body=body.encode()), ADDRESS)
+    assert report is not None
+    scene.keep(list(report.changes))
+    (record,) = scene.store.installs()
+    kept = f"{record.log} {record.reason} {[event.detail for event in scene.events]}"
+    assert [] == [word for word in (secret, "correct horse", "$6$") if word in kept]
+    assert record.reason.startswith("ERR no disk, <secret-")
+
+
 def test_a_retired_machine_is_served_nothing(base: Path) -> None:
     """No boot file, no text, no answer file; not even as a stranger that boot.unknown installs, once its [[host]] is gone."""
     scene = RackScene(base, site(more=MACHINE))

@@ -109,9 +109,12 @@ def machine(place: Path, *clients: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(PATIENCE_S)
 
 
-@pytest.mark.parametrize("client", ["curl", "wget", "bash"])
-def test_a_machine_tells_and_is_accepted(place: Path, client: str) -> None:
-    """By curl, wget, or bash alone it tells; it is listed and shown; accepted by a command it is a host, armed, and starts anew."""
+@pytest.mark.parametrize(("client", "workers"), [("curl", 1), ("wget", 1), ("bash", 1), ("curl", 2)])
+def test_a_machine_tells_and_is_accepted(place: Path, client: str, workers: int) -> None:
+    """By curl, wget, or bash alone it tells, to one process or to workers; it is listed and shown; accepted by a command it is a host,
+    armed, and starts anew."""
+    config = place / "rack.toml"
+    config.write_text(config.read_text().replace('root = "root"', f'root = "root"\nworkers = {workers}'))
     with program(place, "--config", "rack.toml") as server, machine(place, client) as booted:
         listed: list[dict[str, object]] = []
 
