@@ -9,7 +9,9 @@ Byte order is that of the magic number, here little-endian. draft-ietf-opsawg-pc
 from __future__ import annotations
 
 import os
+import re
 import struct
+from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -19,6 +21,8 @@ from pxenet.capture.made import Frame
 _HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
 _FRAME = struct.Struct("<IIII")
 _SECOND_NS = 1_000_000_000
+_MAX_OPEN = 256
+"""Files of machines that are open at once."""
 
 
 def serialize(frame: Frame) -> bytes:
@@ -34,13 +38,14 @@ class CaptureFiles:
     ``keep`` files are kept in all. Files can be read by their owner alone: they show what machines are told.
     """
 
-    def __init__(self, path: Path, *, rotate_bytes: int = 0, keep: int = 10) -> None:
+    def __init__(self, path: Path, *, rotate_bytes: int = 0, keep: int = 10, resume: bool = False) -> None:
+        """``resume``: go on with a file that was closed before."""
         self._path = path
         self._rotate_bytes = rotate_bytes
         self._keep = keep
         self.frames = 0
         """Written so far, to all files."""
-        self._file = self._begin()
+        self._file = self._go_on() if resume else self._begin()
 
     def write(self, frame: Frame) -> None:
         """One frame."""
@@ -76,6 +81,11 @@ class CaptureFiles:
         self._bytes = len(_HEADER)
         return file
 
+    def _go_on(self) -> BinaryIO:
+        file = self._path.open("ab")
+        self._bytes = file.tell()
+        return file
+
     def _rotate(self) -> None:
         for number in range(self._keep - 1, 0, -1):
             older = self._path if number == 1 else self._numbered(number - 1)
@@ -84,3 +94,57 @@ class CaptureFiles:
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+class MachineFiles:
+    """Writes frames to a file for each machine, ``NAME-MACHINE.pcap`` for ``NAME.pcap``; otherwise as :class:`CaptureFiles` does."""
+
+    def __init__(self, path: Path, *, rotate_bytes: int = 0, keep: int = 10) -> None:
+        self._path = path
+        self._rotate_bytes, self._keep = rotate_bytes, keep
+        self._open: OrderedDict[Path, CaptureFiles] = OrderedDict()
+        self._known: set[Path] = set()
+        self.frames = 0
+        """Written so far, to all files."""
+
+    def write(self, frame: Frame, machine: str) -> None:
+        """One frame of a machine with this name; empty: nobody knows whose it is."""
+        path = self._of(machine)
+        file = self._open.get(path)
+        if file is None:
+            if len(self._open) >= _MAX_OPEN:
+                self._open.popitem(last=False)[1].close()
+            file = CaptureFiles(path, rotate_bytes=self._rotate_bytes, keep=self._keep, resume=path in self._known)
+            self._open[path] = file
+            self._known.add(path)
+        self._open.move_to_end(path)
+        file.write(frame)
+        self.frames += 1
+
+    def flush(self) -> None:
+        """See :class:`CaptureFiles`."""
+        for file in self._open.values():
+            file.flush()
+
+    def close(self) -> None:
+        """End all files."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that were begun."""
+        return sorted(self._known)
+
+    def __enter__(self) -> MachineFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _of(self, machine: str) -> Path:
+        # Names are people's: what a file's name cannot or should not have is written as a dash.
+        word = re.sub(r"[^A-Za-z0-9._]", "-", machine) or "unknown"
+        return self._path.with_name(f"{self._path.stem}-{word}{self._path.suffix}")

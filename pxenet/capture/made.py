@@ -48,6 +48,8 @@ class Frame:
     """Its first bytes."""
     length: int
     """How many it had on the wire."""
+    about: bytes = b""
+    """Hardware address of the machine whose boot it belongs to; empty: whoever made it does not say."""
 
 
 def hardware_of(address: int) -> bytes:

@@ -73,7 +73,9 @@ def stop_of(part: Part, whole: Play) -> Stop | None:
             "record from power-on, port 67",
         )
     if machine.stage in GOOD:
-        return None
+        failed = next((event for _, event in part.events if event.kind == "install.failed"), None)
+        # Its last script has run to its end, and has reported a failure all the same.
+        return Stop(_PLACES[Stage.CALLBACK], "its installation failed", *_told(failed)) if failed is not None else None
     reached = [stage for stage, _ in sorted(machine.reached.items(), key=lambda item: item[1]) if stage in _PLACES]
     stage = reached[-1] if reached else Stage.OFF
     says = machine.failure or (

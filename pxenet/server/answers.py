@@ -136,12 +136,17 @@ class Answers:
                 await following.feed_until_gone(reply)
 
     async def _capture(self, request: Mapping[str, object], reply: Reply) -> None:
-        """Frames as they come, ``{"frames": [[at_ns, length, base64], ...]}``, until the client leaves or ``seconds`` are over."""
+        """Frames as they come, ``{"frames": [[at_ns, length, base64], ...]}``, until the client leaves or ``seconds`` are over.
+
+        ``machines``: with the name of the machine that each belongs to, ``{"frames": […], "machines": [name, …]}``.
+        """
         word = request.get("host")
         mac = self._mac(word) if isinstance(word, str) else None
         seconds = request.get("seconds")
         end_s = float(seconds) if isinstance(seconds, int | float) else math.inf
         secrets = request.get("secrets") is True
+        hosts = self._desk.rack.hosts
+        name = (lambda mac: hosts.of_mac(mac).name) if request.get("machines") is True else None
         with self._desk.recorder.follow(mac, secrets=secrets) as follower, trio.move_on_after(end_s):
 
             async def feed() -> None:
@@ -149,7 +154,7 @@ class Answers:
                 await reply.rows([{"frames": []}])  # it has begun
                 while True:
                     frames, missed = await follower.next()
-                    await reply.rows(_frame_rows(frames))
+                    await reply.rows(_frame_rows(frames, name))
                     if missed:
                         await reply.rows([{"missed": missed}])
 
@@ -287,10 +292,13 @@ async def _until_gone(reply: Reply, feed: Callable[[], Awaitable[None]]) -> None
             nursery.cancel_scope.cancel()
 
 
-def _frame_rows(frames: Iterator[Frame]) -> Iterator[Row]:
-    """A few frames in each row."""
+def _frame_rows(frames: Iterator[Frame], name: Callable[[bytes], str] | None) -> Iterator[Row]:
+    """A few frames in each row, with the names of their machines if they have any."""
     while some := list(islice(frames, _FRAMES)):
-        yield {"frames": [[one.at_ns, one.length, b64encode(one.data).decode()] for one in some]}
+        row: dict[str, object] = {"frames": [[one.at_ns, one.length, b64encode(one.data).decode()] for one in some]}
+        if name is not None:
+            row["machines"] = [name(one.about) if one.about else "" for one in some]
+        yield row
 
 
 def _plain(counted: object) -> object:

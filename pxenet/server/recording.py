@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -153,12 +153,14 @@ class Recorder:
     ) -> Iterator[Frame]:
         """The frames of some entries: of one machine, or of all. ``open_ones`` remembers connections from one call to the next."""
         for entry in entries:
-            hardware = self._hardware(entry)
-            if mac is None or mac in (hardware, self._machine(entry)):
+            hardware, machine = self._hardware(entry), self._machine(entry)
+            if mac is None or mac in (hardware, machine):
                 if entry.ends is None:
-                    yield from self._framed(entry, hardware, secrets=secrets)
+                    made = self._framed(entry, hardware, secrets=secrets)
                 else:
-                    yield from self._segments(entry, entry.ends, hardware, open_ones, secrets=secrets)
+                    made = self._segments(entry, entry.ends, hardware, open_ones, secrets=secrets)
+                for frame in made:
+                    yield replace(frame, about=machine or hardware)
 
     # -- frames --------------------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ import tshark
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pxenet.capture import pcap
+from pxenet.capture import kept, pcap
 from pxenet.capture.frames import TCP, parse
-from pxenet.capture.kept import CaptureFiles, serialize
+from pxenet.capture.kept import CaptureFiles, MachineFiles, serialize
 from pxenet.capture.made import SEGMENT_BYTES, Conversation, End, Frame, hardware_of, udp_frame
 
 CLIENT = End(0x0A000005, 50000, bytes.fromhex("525400000005"))
@@ -104,3 +104,17 @@ def test_rotation(tmp_path: Path) -> None:
             file.write(frame)
     found = {each.name: [frame[-1] for _, frame in pcap.read(each)] for each in sorted(tmp_path.iterdir())}
     assert {"x.pcap": [9], "x.pcap.1": [6, 7, 8], "x.pcap.2": [3, 4, 5]} == found
+
+
+def test_a_file_for_each_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when more of them speak than files may be open: what was closed is gone on with. No name leaves the directory."""
+    monkeypatch.setattr(kept, "_MAX_OPEN", 2)
+    frame = udp_frame(AT, CLIENT, SERVER, b"hello")
+    with MachineFiles(tmp_path / "rack.pcap") as files:
+        for machine in ("web01", "web02", "../web03", "web01", "", "web01"):
+            files.write(frame, machine)
+    names = ["rack-..-web03.pcap", "rack-unknown.pcap", "rack-web01.pcap", "rack-web02.pcap"]
+    assert [tmp_path / name for name in names] == files.paths == sorted(tmp_path.iterdir())
+    assert 6 == files.frames
+    whole = 24 + len(serialize(frame))
+    assert [whole, whole, whole + 2 * len(serialize(frame)), whole] == [path.stat().st_size for path in files.paths]

@@ -206,3 +206,13 @@ def test_beside_the_recorded_server(tmp_path: Path, name: str) -> None:
     given = next(said.message.yiaddr for said in boot.replies if said.message.yiaddr)
     assert given == parse_address(result.address)
     assert json.dumps(result.record())
+
+
+def test_an_answer_file_that_reports_a_failure(tmp_path: Path) -> None:
+    """It runs to its end, which is no good one."""
+    rack = copy_rack(tmp_path)
+    (rack / "ks.cfg.j2").write_text("text\n%post\ncurl '{{ urls.failed }}'\n%end\n")
+    (result,) = replayed(rack, captured("bios-e1000-pxelinux"))
+    assert result.stop is not None
+    assert ("at its report", "its installation failed") == (result.stop.place, result.stop.says)
+    assert "the machine failed" in result.stop.why
