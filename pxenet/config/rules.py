@@ -12,7 +12,7 @@ from pxenet.config.problems import Key
 from pxenet.config.schema import SubnetKeys
 from pxenet.config.settings import Unknown
 from pxenet.engine.dhcp import DhcpMode
-from pxenet.model import Loader
+from pxenet.model import DISCOVERY, Loader
 from pxenet.wire.text import address_text
 
 RESERVED_NAMES = tuple(unknown.value for unknown in Unknown)
@@ -134,16 +134,24 @@ def hosts_identified(draft: Draft) -> None:
 
 
 def hosts_by_serial(draft: Draft) -> None:
-    """No DHCP option carries a serial number; iPXE tells it when it asks for its script, which it must first be given."""
+    """No DHCP option carries a serial number; iPXE tells it when it asks for its script, which it must first be given, and so does what
+    a profile of discovery boots."""
     only = [entry for entry in draft.hosts if entry.keys.serial and not (entry.keys.mac or entry.keys.uuid)]
     ipxe_first = Loader.IPXE in draft.boot.loader.chosen().values() and draft.boot.unknown != Unknown.IGNORE
-    if only and not ipxe_first:
+    if only and not ipxe_first and not _discovers(draft):
         others = f" (and of {len(only) - 1} more)" if len(only) > 1 else ""
         draft.note(
             (*only[0].key, "serial"),
-            f"is all that is known of this host{others}, and only iPXE tells it: no machine will be recognised by it",
-            'add its mac or uuid, or set boot.loader.* = "ipxe" for its firmware and a boot.unknown that gives it something to load',
+            f"is all that is known of this host{others}, and nothing that unknown machines boot tells it: "
+            "no machine will be recognised by it",
+            'add its mac or uuid, or name a profile with answer = "discovery" in boot.unknown, or set boot.loader.* = "ipxe" for its '
+            "firmware and a boot.unknown that gives it something to load",
         )
+
+
+def _discovers(draft: Draft) -> bool:
+    """Unknown machines boot what tells the server which they are: nothing is installed on them by that."""
+    return any(entry.keys.name == draft.boot.unknown and entry.keys.answer == DISCOVERY for entry in draft.profiles)
 
 
 def hosts_apart(draft: Draft) -> None:
@@ -216,6 +224,8 @@ def unknown_machines(draft: Draft) -> None:
     """``boot.unknown`` says something that exists; installing whatever is switched on deserves a word."""
     unknown = draft.boot.unknown
     if unknown in RESERVED_NAMES:
+        return
+    if _discovers(draft):
         return
     if unknown in draft.profile_names:
         draft.note(

@@ -101,7 +101,12 @@ def _firmware(rack: Rack, interfaces: Sequence[Interface]) -> Iterator[str]:
 def _machines(settings: Settings, rack: Rack) -> Iterator[str]:
     named = len(settings.hosts)
     unknown = settings.boot.unknown
-    others = UNKNOWN[unknown] if isinstance(unknown, Unknown) else f"are installed with profile {unknown}"
+    if isinstance(unknown, Unknown):
+        others = UNKNOWN[unknown]
+    else:
+        profile = settings.profile(unknown)
+        discovers = profile is not None and profile.discovers
+        others = f"tell what they are by profile {unknown}" if discovers else f"are installed with profile {unknown}"
     yield f"  {named} machine{'s' if named != 1 else ''} in the configuration; others {others}"
     ended = dict.fromkeys(("installed", "failed"), 0)
     for record in rack.installs.records():

@@ -152,6 +152,12 @@ def test_installing_every_machine_is_said() -> None:
     assert ["boot.unknown"] == [note.key for note in settings.notes]
 
 
+def test_unknown_machines_tell_what_they_are() -> None:
+    """By that nothing is installed: there is nothing to warn of, nor of hosts by serial number, which is told then."""
+    text = "[boot]\nunknown = 'a'\n[[profile]]\nname = 'a'\nkernel = '/etc/passwd'\nanswer = 'discovery'\n[[host]]\nserial = 'S1'\n"
+    assert () == from_text(text, NOWHERE).notes
+
+
 @pytest.mark.parametrize(
     ("boot", "more", "noted"),
     [
