@@ -122,12 +122,15 @@ def _hosts(desk: Desk) -> Iterator[str]:
     added = {host.name for host in desk.settings.added}
     for host in desk.settings.hosts:
         plan = desk.rack.plan(host)
-        what = f"installs {plan.profile.name}" if plan.profile is not None else RULES[plan.reason]
+        profile = plan.profile
+        what = f"installs {profile.name}" if profile is not None and not profile.discovers else RULES[plan.reason]
         yield f"host {host.name} ({_identity(host)}{', added by command' if host.name in added else ''}): {what}"
     if not desk.settings.hosts:
         yield "no [[host]]"
     unknown = desk.settings.boot.unknown
-    yield f"other machines: {UNKNOWN.get(unknown) or f'install {unknown}'}"
+    profile = desk.settings.profile(unknown)
+    deed = "tell what they are, by" if profile is not None and profile.discovers else "install"
+    yield f"other machines: {UNKNOWN.get(unknown) or f'{deed} {unknown}'}"
 
 
 def _identity(host: Host) -> str:

@@ -106,7 +106,8 @@ class Census:
         """What the machine does when it boots from the network now, as the end of a sentence."""
         plan = self._rack.plan(host)
         if plan.action is Action.INSTALL and plan.profile is not None:
-            return f"installs {plan.profile.name} at its next network boot"
+            deed = "tells what it is" if plan.profile.discovers else f"installs {plan.profile.name}"
+            return f"{deed} at its next network boot"
         return f"is not installed at its next network boot: {plan.detail or RULES[plan.reason]}"
 
     def _heard_of(self, key: str) -> bool:

@@ -142,6 +142,14 @@ def test_a_machine_tells_and_is_accepted(place: Path, client: str, workers: int)
             assert "rebooted\n" == (place / "rebooted").read_text()
 
 
+def test_what_is_said_of_it_beforehand(place: Path) -> None:
+    """By check, and by the order that makes a machine tell it again."""
+    assert "other machines: tell what they are, by what\n" in pxenet(place, "check", "rack.toml")
+    assert f"{KEY} tells what it is at its next network boot\n" == pxenet(
+        place, "reinstall", KEY, "--config", "rack.toml"
+    )
+
+
 def test_accepted_without_a_server(place: Path) -> None:
     """In its store: the next start arms the machine, and keeps it armed."""
     with program(place, "--config", "rack.toml"), machine(place, "curl"):
