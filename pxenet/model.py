@@ -245,6 +245,8 @@ class SeenHost:
     first_seen_at: float
     last_seen_at: float
     vendor_class: str = ""
+    address: int = 0
+    """What another DHCP server has given it, as far as that was observed; of ours the leases tell."""
 
 
 class InstallState(enum.Enum):

@@ -103,8 +103,11 @@ class Hosts:
         except ValueError:
             return None
 
-    def met(self, client: BootClient, now: float) -> SeenHost | None:
-        """Remember the machine's latest packet; its record when that has something new to store."""
+    def met(self, client: BootClient, now: float, address: int = 0) -> SeenHost | None:
+        """Remember the machine's latest packet; its record when that has something new to store.
+
+        ``address``: what another server is seen to have given it; 0 when not seen.
+        """
         _put(self._clients, client.mac, client)
         key = self.of_client(client).key
         before = self._seen.get(key)
@@ -118,11 +121,12 @@ class Hosts:
             first_seen_at=before.first_seen_at if before else now,
             last_seen_at=now,
             vendor_class=client.vendor_class,
+            address=address or (before.address if before else 0),
         )
         if (
             before is not None
             and now - before.last_seen_at < SEEN_AGAIN_S
-            and (before.uuid, before.arch) == (after.uuid, after.arch)
+            and (before.uuid, before.arch, before.address) == (after.uuid, after.arch, after.address)
         ):
             return None
         _put(self._seen, key, after)

@@ -76,6 +76,9 @@ _STEPPED_S = 600.0
 """Between two ticks, ``clock`` and ``steady`` differ by more than this only when the clock was set. NTP corrects less by slewing, or
 by a step that no time-out of hours feels."""
 
+_BESIDE_OTHERS = frozenset({"proxy request", "proxy 4011"})
+"""Evidence of an address that another DHCP server has given."""
+
 _STANDING = 512
 """Contents of which the file is kept open and the way to it remembered: several racks' worth of different installs."""
 
@@ -151,6 +154,8 @@ class Rack:
             key_of_mac=lambda mac: self.hosts.of_mac(mac).key,
             names_suffice=hears_no_dhcp(settings),
         )
+        for seen in sorted(self.hosts.seen(), key=lambda seen: seen.last_seen_at):
+            self.access.observe(seen.address, seen.mac, "seen before the start", seen.last_seen_at)
         self.tftp = TftpServer(tftp_settings(settings, tid_ports))
         self._image_cache = image_cache
         self._engine = engine
@@ -452,7 +457,8 @@ class Rack:
         client = sighting.client
         now = self.clock()
         changes: list[Change] = []
-        seen = self.hosts.met(client, now)
+        foreign = sighting.address if sighting.evidence in _BESIDE_OTHERS else 0
+        seen = self.hosts.met(client, now, foreign)
         if seen is not None:
             changes.append(seen)
         self.access.observe(sighting.address, client.mac, sighting.evidence, now)

@@ -73,8 +73,8 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _integer(name: str) -> Column:
-    return Column(name, "INTEGER NOT NULL", _same, _same)
+def _integer(name: str, since: int = 1) -> Column:
+    return Column(name, "INTEGER NOT NULL" if since == 1 else "INTEGER NOT NULL DEFAULT 0", _same, _same, since)
 
 
 def _hex(name: str) -> Column:
@@ -130,6 +130,7 @@ TABLES = (
             _time("first_seen_at"),
             _time("last_seen_at"),
             _text("vendor_class"),
+            _integer("address", since=5),
         ),
     ),
     Table(

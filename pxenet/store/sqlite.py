@@ -34,7 +34,7 @@ DATABASE = "pxenet.db"
 MARKER = "pxenet.marker"
 LOCK = "pxenet.lock"
 
-_SCHEMA = 4
+_SCHEMA = 5
 _APPLICATION = 0x7078656E  # "pxen": file(1) and we can tell our database from a stray one
 _BUSY_S = 2.0  # a person's sqlite3 shell may hold the write lock for a moment; longer than this is a failure
 

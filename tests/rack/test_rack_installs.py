@@ -16,6 +16,7 @@ from pxenet.model import BootClient, ClientKind, InstallState, LeaseState, Platf
 from pxenet.rack.census import Census
 from pxenet.wire.dhcp import parse
 from pxenet.wire.iana import OptionCode
+from pxenet.wire.text import parse_address
 
 S = InstallState
 
@@ -75,6 +76,27 @@ def test_a_restart_after_http_boot(base: Path) -> None:
     scene.keep(scene.rack.absorb(Output(sightings=[Sighting(http, 0, "discover")])))
     again = RackScene(base, site(unknown="menu"), store=scene.store, now=scene.now)
     assert "ipxe-after-http" == again.rack.boot(ipxe, ADDRESS).reason
+
+
+@pytest.mark.parametrize("evidence", ["proxy request", "proxy 4011"])
+def test_a_restart_beside_another_dhcp_server(base: Path, evidence: str) -> None:
+    """Whose address is whose was only observed, and that on the way of another server; the new one knows it, and answers the machine
+    that asks from behind a router as before. An address that has another machine since is that one's."""
+    text = site(mode="proxy", more=MACHINE.replace('address = "10.77.0.11"\n', ""))
+    scene = RackScene(base, text)
+    routed, other = parse_address("10.99.0.5"), bytes.fromhex("525400770002")
+    client = BootClient(MAC, ClientKind.PXE, 0, Platform.BIOS)
+    name = f"/pxelinux.cfg/01-{MAC.hex('-')}"
+    assert 403 == scene.get(name, routed).status
+    scene.keep(scene.rack.absorb(Output(sightings=[Sighting(client, routed, evidence)])))
+    assert 200 == scene.get(name, routed).status
+    again = RackScene(base, text, store=scene.store, now=scene.now + 5)
+    assert scene.get(name, routed).body == again.get(name, routed).body
+    scene.now += 1000
+    stranger = BootClient(other, ClientKind.PXE, 0, Platform.BIOS)
+    scene.keep(scene.rack.absorb(Output(sightings=[Sighting(stranger, routed, evidence)])))
+    third = RackScene(base, text, store=scene.store, now=scene.now)
+    assert 403 == third.get(name, routed).status
 
 
 # -- callbacks -------------------------------------------------------------------------------------------------------------------

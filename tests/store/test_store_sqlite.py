@@ -189,8 +189,12 @@ def test_unknown_values_are_refused_when_read(used: Path) -> None:
 
 
 def test_an_earlier_schema_is_taken_over(used: Path) -> None:
-    """A store of the version that knew no added hosts and no logs can be looked at as it is; who writes brings it up to date."""
-    _sql(used, "DROP TABLE added; DROP TABLE discovered; ALTER TABLE install DROP COLUMN log; PRAGMA user_version = 1")
+    """A store of the version that knew neither added hosts nor logs can be looked at as it is; who writes brings it up to date."""
+    _sql(
+        used,
+        "DROP TABLE added; DROP TABLE discovered; ALTER TABLE install DROP COLUMN log; "
+        "ALTER TABLE host DROP COLUMN address; PRAGMA user_version = 1",
+    )
     before = read_sqlite(used)
     assert [] == before.added()
     assert [INSTALLED] == before.installs()

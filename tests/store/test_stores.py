@@ -31,7 +31,9 @@ MAC = bytes.fromhex("525400123456")
 LEASE = Lease(
     0x0A000005, b"\x01" + MAC, MAC, 1_800_000_000.5, LeaseState.BOUND, "node5", 1_700_000_000.25, b"\x01" + MAC
 )
-HOST = SeenHost(MAC.hex(":"), MAC, "b8945908-d6a6-41a9-611d-74a6ab80b83d", 7, 1.0, 2.5, "PXEClient:Arch:00007")
+HOST = SeenHost(
+    MAC.hex(":"), MAC, "b8945908-d6a6-41a9-611d-74a6ab80b83d", 7, 1.0, 2.5, "PXEClient:Arch:00007", 0x0A000005
+)
 INSTALL = InstallRecord(
     MAC.hex(":"), InstallState.FAILED, "alma9", 3, 2, 1_700_000_000.125, "no disk found", "a log\n\ttail \0 \ud800"
 )
