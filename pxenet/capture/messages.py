@@ -83,6 +83,8 @@ class Framing(enum.Enum):
 
 Took = Callable[[bytes, Segment], tuple[Framing, Body | None]]
 """A head is whole, with this segment: how its body ends, and where to count it."""
+Framed = Callable[[Segment, int, int], None]
+"""A stretch of a segment's payload, from here to there, is no body: a head or a part of one, the line of a chunk, a trailer."""
 
 
 class _State(enum.Enum):
@@ -98,7 +100,7 @@ class _State(enum.Enum):
 class Messages:
     """Reads one direction."""
 
-    __slots__ = ("_buffer", "_may_miss", "_starts", "_state", "_took", "body", "remaining")
+    __slots__ = ("_buffer", "_may_miss", "_starts", "_state", "_took", "body", "framed", "remaining")
 
     def __init__(self, took: Took, may_miss: Callable[[], None], starts: tuple[bytes, ...]) -> None:
         self._took, self._starts = took, starts
@@ -109,6 +111,8 @@ class Messages:
         self.body: Body | None = None
         self.remaining = 0
         """Bytes of the body, or of the chunk, that are to come."""
+        self.framed: Framed | None = None
+        """Whoever wants to know what is no body."""
 
     @property
     def skimming(self) -> bool:
@@ -127,7 +131,10 @@ class Messages:
             self._may_miss()
             self._state, self._buffer = _State.HEAD, b""
         while data:
-            data = _STEPS[self._state](self, data, segment)
+            state, left = self._state, len(data)
+            data = _STEPS[state](self, data, segment)
+            if self.framed is not None and state in _FRAMING and len(data) < left:
+                self.framed(segment, len(segment.payload) - left, len(segment.payload) - len(data))
         if segment.cut_bytes:
             self._cut_head(segment)
             self._miss(segment.cut_bytes, segment.ref, cut=True)
@@ -245,6 +252,7 @@ _STEPS = {
     _State.TRAILER: Messages._trailer,
     _State.LOOSE: Messages._loose,
 }
+_FRAMING = frozenset({_State.HEAD, _State.CHUNK_LINE, _State.TRAILER})
 
 
 def framing_of(head: bytes) -> tuple[Framing, int | None]:
