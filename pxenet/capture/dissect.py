@@ -121,6 +121,8 @@ class Dissection:
             for connection in self._flows.drop(boot):
                 connection.finish()
             boot.closed = True
+            for client in boot.asking:
+                del self._waiting[client]
             if boot.steps:
                 yield boot.freeze()
 
@@ -182,7 +184,7 @@ class Dissection:
                 return True
             if server:
                 self._flows.drop_keys(boot, (server, reverse_key(server)))
-            del self._waiting[client]
+            self._forget(client)
         boot = self._machines.who(packet, ref.at_ns)
         transfer = OpenTransfer(ref, packet, said)
         boot.add(transfer)
@@ -191,9 +193,13 @@ class Dissection:
         if sign:
             boot.sign(sign, ref.number)
         self._waiting[client] = (boot, transfer, b"")
+        boot.asking[client] = None
         if len(self._waiting) > MAX_WAITING:
-            del self._waiting[next(iter(self._waiting))]
+            self._forget(next(iter(self._waiting)))
         return True
+
+    def _forget(self, client: bytes) -> None:
+        del self._waiting.pop(client)[0].asking[client]
 
     def _answer(self, ref: PacketRef, packet: Packet, client: bytes) -> bool:
         """The first packet to a client that asked."""
@@ -246,7 +252,7 @@ class Dissection:
             if sign:
                 boot.sign(sign, request.ref.number)
 
-        connection = Connection(began)
+        connection = Connection(began, self._flows.room)
         asks, answers = (ConnectionSide(self._flows, connection, by_client) for by_client in (True, False))
         self._flows.put(key, asks, None)
         self._flows.put(reverse_key(key), answers, None)

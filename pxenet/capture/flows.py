@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pxenet.capture.frames import TCP, UDP, Packet
 from pxenet.capture.machines import OpenBoot
 from pxenet.capture.messages import METHODS
+from pxenet.capture.streams import Room
 from pxenet.capture.transfers import OpenTransfer
 from pxenet.capture.web import Connection
 
@@ -21,6 +22,10 @@ Skim = Callable[[bytes, int, int, int, int, int], bool]
 
 MAX_STRANGERS = 65536
 """Connections that belong to no boot, which are remembered so that they need no second look."""
+MAX_SILENT = 4096
+"""Sides of connections in which nothing was asked yet."""
+MAX_FLOWS = 1024
+"""Sides of one boot; nothing more is expected of the oldest."""
 
 # Ethernet to TFTP's block: type, version+length, total, fragment, protocol, UDP length, opcode, block
 _TFTP = struct.Struct("!12xHBxHxxHxB10x4xHxxHH")
@@ -164,20 +169,34 @@ class Flows:
         self.sides: dict[bytes, Side] = {}
         self.passed_by = 0
         """Packets that were skimmed, and are no part of a boot."""
+        self.room = Room()
+        """For the streams of all connections."""
         self._strangers: dict[bytes, None] = {}  # keys without a boot, the oldest first
+        self._silent: dict[bytes, None] = {}  # likewise, of connections that may become one's
 
     def put(self, key: bytes, side: Side, boot: OpenBoot | None) -> None:
         """Packets with this key are this side's."""
         self.sides[key] = side
         self.skims[key] = side.skim
         if boot is not None:
-            boot.keys.add(key)
+            boot.keys[key] = None
             self._strangers.pop(key, None)
+            self._silent.pop(key, None)
+            if len(boot.keys) > MAX_FLOWS:
+                self._let_go(boot, next(iter(boot.keys)))
             return
-        self._strangers.pop(key, None)
-        self._strangers[key] = None
-        if len(self._strangers) > MAX_STRANGERS:
-            self._forget(next(iter(self._strangers)))
+        among, most = (
+            (self._silent, MAX_SILENT) if isinstance(side, ConnectionSide) else (self._strangers, MAX_STRANGERS)
+        )
+        for some in (self._strangers, self._silent):
+            some.pop(key, None)
+        among[key] = None
+        if len(among) > most:
+            oldest = next(iter(among))
+            found = self.sides.get(oldest)
+            self._forget(oldest)
+            if isinstance(found, ConnectionSide):
+                found.connection.forget()
 
     def drop(self, boot: OpenBoot) -> list[Connection]:
         """A boot is over: its packets belong to nobody now. The connections among them, which are to be finished."""
@@ -197,9 +216,20 @@ class Flows:
             side = self.sides.get(key)
             if side is not None and not isinstance(side, StrangerSide) and side.boot is boot:
                 self._forget(key)
-                boot.keys.discard(key)
+                boot.keys.pop(key, None)
+
+    def _let_go(self, boot: OpenBoot, key: bytes) -> None:
+        """A boot has more than can be followed."""
+        side = self.sides.get(key)
+        del boot.keys[key]
+        if side is None or isinstance(side, StrangerSide) or side.boot is not boot:
+            return
+        self._forget(key)
+        if isinstance(side, ConnectionSide):
+            side.connection.finish()
 
     def _forget(self, key: bytes) -> None:
         self.sides.pop(key, None)
         self.skims.pop(key, None)
         self._strangers.pop(key, None)
+        self._silent.pop(key, None)

@@ -19,6 +19,10 @@ MAX_OPEN = 16384
 """Boots at once; the one that is silent longest is closed for the next."""
 MAX_STEPS = 10000
 """Of one boot; what is beyond is counted."""
+MAX_CONTENTS = 256
+"""Transfers and requests of one boot whose contents are kept; of later ones the sizes alone."""
+MAX_PLACES = 4 * MAX_OPEN
+"""Addresses, and machines that were there before, which are remembered."""
 MAX_NAMES = 64
 """Addresses, leases and programs of one boot."""
 MAX_EVIDENCE = 4
@@ -44,13 +48,16 @@ class Opening(Protocol):
 
     def freeze(self) -> Step: ...
 
+    def forgo(self) -> None:
+        """Its contents are not kept."""
+
 
 class OpenBoot:
     """A boot, and what it has come to so far."""
 
     __slots__ = (
-        "_architectures", "_evidence", "_last_ns", "_roles", "_speakers", "addresses", "closed", "dropped", "hardware", "keys",
-        "leases", "loaded", "others", "power_on", "relayed", "steps", "uuid",
+        "_architectures", "_contents", "_evidence", "_last_ns", "_roles", "_speakers", "addresses", "asking", "closed", "dropped",
+        "hardware", "keys", "leases", "loaded", "others", "power_on", "relayed", "steps", "uuid",
     )  # fmt: skip
 
     def __init__(self, hardware: bytes, power_on: int) -> None:
@@ -60,8 +67,10 @@ class OpenBoot:
         self.addresses: dict[int, None] = {}
         self.leases: list[Lease] = []
         self.others: list[bytes] = []
-        self.keys: set[bytes] = set()
-        """Flows of packets that belong to it, as ``dissect`` knows them."""
+        self.keys: dict[bytes, None] = {}
+        """Flows of packets that belong to it, as ``dissect`` knows them; the oldest first."""
+        self.asking: dict[bytes, None] = {}
+        """Likewise, ends from which it asks by TFTP."""
         self.loaded = ""
         """The last file it asked for."""
         self.relayed = False
@@ -73,6 +82,7 @@ class OpenBoot:
         self._architectures: dict[str, int] = {}
         self._speakers: dict[int, str] = {}
         self._last_ns = 0
+        self._contents = 0
 
     @property
     def last_ns(self) -> int:
@@ -98,6 +108,10 @@ class OpenBoot:
             self.steps[-1] = ArpStep(before.ref, before.packet, before.request, before.count + 1)
         elif len(self.steps) < MAX_STEPS:
             self.steps.append(step)
+            if not isinstance(step, DhcpStep | ArpStep):
+                self._contents += 1
+                if self._contents > MAX_CONTENTS:
+                    step.forgo()
         else:
             self.dropped += 1
 
@@ -213,7 +227,7 @@ class Machines:
         else:
             key = hardware  # it has the address now, however it came by it
         boot = self._of(key, at_ns)
-        self._by_address[place] = self._alias.get(key, key)
+        self._stands(place, self._alias.get(key, key))
         if packet.version == 4:
             boot.uses(packet.source)
         return boot
@@ -226,7 +240,7 @@ class Machines:
             if boot is None:
                 continue
             if hardware == packet.source_hardware and packet.source and hardware not in self._routers:
-                self._by_address[4, packet.source] = self._alias.get(hardware, hardware)
+                self._stands((4, packet.source), self._alias.get(hardware, hardware))
             boot.add(step)
             taken = True
         return taken
@@ -267,9 +281,11 @@ class Machines:
             return
         kind = _type(step)
         if kind == MessageType.OFFER:
-            self._by_address.setdefault((4, message.yiaddr), key)  # a Raspberry Pi's ROM never asks for more
+            self._stands(
+                (4, message.yiaddr), self._by_address.get((4, message.yiaddr), key)
+            )  # a Raspberry Pi's ROM never asks for more
         elif kind in (MessageType.ACK, None) and step.packet.source_port != 4011:
-            self._by_address[4, message.yiaddr] = key
+            self._stands((4, message.yiaddr), key)
             boot.uses(message.yiaddr)
             server = message.options.raw(OptionCode.SERVER_ID) or b""
             boot.grant(step, int.from_bytes(server, "big") if len(server) == 4 else step.packet.source)
@@ -287,7 +303,9 @@ class Machines:
             while len(self._open) >= MAX_OPEN:
                 self.closed_early += 1
                 self._close(next(iter(self._open)))
-            self._power_ons[key] = self._power_ons.get(key, 0) + 1
+            self._power_ons[key] = self._power_ons.pop(key, 0) + 1
+            if len(self._power_ons) > MAX_PLACES:
+                del self._power_ons[next(iter(self._power_ons))]
             boot = OpenBoot(key if len(key) != 20 and len(key) != 22 else b"", self._power_ons[key])
         self._open[key] = boot
         return boot
@@ -302,10 +320,13 @@ class Machines:
         for address in boot.addresses:
             if self._by_address.get((4, address)) == key:
                 del self._by_address[4, address]
-        if len(self._by_address) > 4 * MAX_OPEN:
-            self._by_address = {place: one for place, one in self._by_address.items() if one in self._open}
-        if len(self._power_ons) > 4 * MAX_OPEN:
-            self._power_ons = {one: count for one, count in self._power_ons.items() if one in self._open or count > 1}
+
+    def _stands(self, place: tuple[int, int], key: bytes) -> None:
+        """This machine has this address now."""
+        self._by_address.pop(place, None)
+        self._by_address[place] = key
+        if len(self._by_address) > MAX_PLACES:
+            del self._by_address[next(iter(self._by_address))]
 
 
 def _switched_on(boot: OpenBoot, sign: Sign | None, at_ns: int) -> bool:

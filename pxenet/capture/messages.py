@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pxenet.capture.boots import Gap, Missing, PacketRef, header
 from pxenet.capture.streams import Segment
 
-MAX_HEAD_BYTES = 65536
+MAX_HEAD_BYTES = 32768
 MAX_CONTENT_BYTES = 65536
 """Of a body; larger ones are not kept."""
 MAX_GAPS = 1000
@@ -53,6 +53,10 @@ class Body:
         """The whole body; None when it was not recorded whole, or is large."""
         whole = self._content is not None and (self.size is None or self.size == self.sent_bytes)
         return b"".join(self._content) if whole and self._content is not None else None
+
+    def forgo(self) -> None:
+        """Its bytes are not kept."""
+        self._content = None
 
     def add(self, data: bytes, ref: PacketRef) -> None:
         """The next bytes."""

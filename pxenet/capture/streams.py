@@ -16,6 +16,9 @@ MAX_WAITING_SEGMENTS = 256
 MAX_WAITING_BYTES = 1 << 18
 """Of one direction. More are no reordering: what is missing in front of them will not come."""
 
+MAX_HELD_BYTES = 1 << 26
+"""Of all streams of a capture together."""
+
 _FARTHEST_BACK = 1 << 24
 """Nothing this old is sent again."""
 _HALF = 1 << 31
@@ -37,14 +40,23 @@ class Segment:
         return len(self.payload) + self.cut_bytes
 
 
+class Room:
+    """How much waits in all streams that share it."""
+
+    __slots__ = ("held_bytes",)
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+
+
 class Stream:
     """Feeds a reader of the bytes. ``take(segment)`` gets each stretch in order; ``skip(count, ref)`` is told what is
     missing in front of a packet, 0 when that is not known."""
 
-    __slots__ = ("_skip", "_take", "_waiting", "_waiting_bytes", "next", "retransmissions", "started")
+    __slots__ = ("_room", "_skip", "_take", "_waiting", "_waiting_bytes", "next", "retransmissions", "started")
 
-    def __init__(self, take: Callable[[Segment], None], skip: Callable[[int, PacketRef], None]) -> None:
-        self._take, self._skip = take, skip
+    def __init__(self, take: Callable[[Segment], None], skip: Callable[[int, PacketRef], None], room: Room) -> None:
+        self._take, self._skip, self._room = take, skip, room
         self.started = False
         """The number of the first byte is known."""
         self.next = 0
@@ -62,8 +74,12 @@ class Stream:
     def start(self, sequence: int) -> None:
         """The stream begins (anew) with this byte."""
         self.started, self.next = True, sequence & _MASK
+        self.forget()
+
+    def forget(self) -> None:
+        """What waits is not wanted."""
         self._waiting.clear()
-        self._waiting_bytes = 0
+        self._holds(-self._waiting_bytes)
 
     def feed(self, segment: Segment) -> None:
         """A segment with bytes in it came."""
@@ -101,9 +117,15 @@ class Stream:
             self.retransmissions += 1
             return
         self._waiting.insert(place, segment)
-        self._waiting_bytes += len(segment.payload)
+        self._holds(len(segment.payload))
         while len(self._waiting) > MAX_WAITING_SEGMENTS or self._waiting_bytes > MAX_WAITING_BYTES:
             self._give_up()
+        if self._room.held_bytes > MAX_HELD_BYTES:
+            self.finish()
+
+    def _holds(self, more: int) -> None:
+        self._waiting_bytes += more
+        self._room.held_bytes += more
 
     def _give_up(self) -> None:
         """What is missing in front of the first segment that waits was not recorded."""
@@ -115,7 +137,7 @@ class Stream:
     def _catch_up(self) -> None:
         while self._waiting and not 0 < (self._waiting[0].sequence - self.next) & _MASK < _HALF:
             segment = self._waiting.pop(0)
-            self._waiting_bytes -= len(segment.payload)
+            self._holds(-len(segment.payload))
             self._deliver(segment)
 
     def _deliver(self, segment: Segment) -> None:

@@ -182,6 +182,10 @@ class OpenTransfer:
         if self._holes:
             self._settle(acked)
 
+    def forgo(self) -> None:
+        """Its contents are not kept."""
+        self._content = None
+
     # -- what is missing ----------------------------------------------------------------------------------------------------
 
     def _take(self, size: int, payload: bytes | None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pxenet.capture.boots import HttpRequest, PacketRef
 from pxenet.capture.frames import SYN, Packet
 from pxenet.capture.messages import METHODS, VERSIONS, Body, Framing, Messages, framing_of
-from pxenet.capture.streams import Segment, Stream
+from pxenet.capture.streams import Room, Segment, Stream
 
 MAX_PENDING = 1000
 """Requests of one connection without a response; more are not paired."""
@@ -22,12 +22,13 @@ class OpenRequest:
     """A request, and what has come of it so far."""
 
     __slots__ = (
-        "_segment", "_server", "body", "head", "repeated_after", "repeated_before", "response", "response_ref", "upload",
+        "_segment", "_server", "body", "forgone", "head", "repeated_after", "repeated_before", "response", "response_ref", "upload",
     )  # fmt: skip
 
     def __init__(self, server: Stream, segment: Segment, head: bytes) -> None:
         self._server, self._segment, self.head = server, segment, head
         self.response = b""
+        self.forgone = False
         self.response_ref: PacketRef | None = None
         self.repeated_before = server.retransmissions
         self.repeated_after: int | None = None
@@ -56,6 +57,12 @@ class OpenRequest:
         """Time of its last packet."""
         return max(self.ref.at_ns, self.body.end_ns)
 
+    def forgo(self) -> None:
+        """Its contents are not kept."""
+        self.forgone = True
+        self.upload.forgo()
+        self.body.forgo()
+
     def freeze(self) -> HttpRequest:
         """The value of it."""
         repeated = self._server.retransmissions if self.repeated_after is None else self.repeated_after
@@ -75,14 +82,15 @@ class Connection:
 
     __slots__ = ("_began", "_open", "_response_to", "client", "requests", "responses", "server")
 
-    def __init__(self, began: Callable[[OpenRequest], None]) -> None:
+    def __init__(self, began: Callable[[OpenRequest], None], room: Room | None = None) -> None:
         self._began = began
         self._open: deque[OpenRequest] = deque()
         self._response_to: OpenRequest | None = None
         self.requests = Messages(self.request, _nothing, METHODS)
         self.responses = Messages(self.response, self.response_lost, VERSIONS)
-        self.client = Stream(self.requests.take, self.requests.skip)
-        self.server = Stream(self.responses.take, self.responses.skip)
+        room = room or Room()
+        self.client = Stream(self.requests.take, self.requests.skip, room)
+        self.server = Stream(self.responses.take, self.responses.skip, room)
 
     def take(self, ref: PacketRef, packet: Packet, from_client: bool) -> None:
         """One segment."""
@@ -98,6 +106,11 @@ class Connection:
         """Nothing more comes."""
         self.client.finish()
         self.server.finish()
+
+    def forget(self) -> None:
+        """Nothing more is wanted of it."""
+        self.client.forget()
+        self.server.forget()
 
     def request(self, head: bytes, segment: Segment) -> tuple[Framing, Body | None]:
         """The client sent a head."""
@@ -121,6 +134,8 @@ class Connection:
         if self._response_to:
             self._response_to.repeated_after = self.server.retransmissions
         self._response_to = request
+        if request and request.forgone:
+            body.forgo()
         if request:
             request.response, request.response_ref, request.body = head, segment.ref, body
             request.repeated_before = self.server.retransmissions
