@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     differs = False
-    for path in sorted(FOLDER.glob("*.pcap")):
+    for path in sorted([*FOLDER.glob("*.pcap"), *FOLDER.glob("made/*.pcap")]):
         golden = path.with_suffix(".txt")
         before = golden.read_text() if golden.exists() else ""
         after = capture_text(dissect.read(path))

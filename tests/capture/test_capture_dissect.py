@@ -18,12 +18,13 @@ from pxenet.wire.options import Options
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = sorted((ROOT / "captures").glob("*.pcap"))
+MADE = sorted((ROOT / "captures/made").glob("*.pcap"))
 
 CLIENT, SERVER = 0x0A000005, 0x0A000001
 MAC = bytes.fromhex("525400123456")
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=[path.stem for path in CAPTURES])
+@pytest.mark.parametrize("path", [*CAPTURES, *MADE], ids=[path.stem for path in [*CAPTURES, *MADE]])
 def test_golden(path: Path) -> None:
     """A capture decodes to the text beside it. Changed on purpose? ``python tools/golden.py --update``, and review the diff."""
     assert capture_text(dissect.read(path)) == path.with_suffix(".txt").read_text()
