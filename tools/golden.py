@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keep the golden texts in captures/: what each capture decodes to.
+"""Keep the golden texts in captures/: what each capture decodes to, and in look.txt what ``pxenet look`` says of each, shortened.
 
 python tools/golden.py             compare; exit status 1 and a diff when something differs
 python tools/golden.py --update    write them anew, to be reviewed as a diff
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "captures"
@@ -16,6 +17,9 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from pxenet.capture import dissect  # noqa: E402 - found beside this file, installed or not
 from pxenet.capture.text import capture_text  # noqa: E402
+from pxenet.look.report import report_lines  # noqa: E402
+
+_SHORT = ("== ", "   firmware", "  whose time", "  ERROR", "  WARNING", "  NOTE")
 
 
 def main(arguments: list[str]) -> int:
@@ -25,10 +29,8 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     differs = False
-    for path in sorted([*FOLDER.glob("*.pcap"), *FOLDER.glob("made/*.pcap")]):
-        golden = path.with_suffix(".txt")
+    for golden, after in texts():
         before = golden.read_text() if golden.exists() else ""
-        after = capture_text(dissect.read(path))
         if before == after:
             continue
         differs = True
@@ -40,6 +42,17 @@ def main(arguments: list[str]) -> int:
                 difflib.unified_diff(before.splitlines(True), after.splitlines(True), str(golden), "decoded now")
             )
     return 1 if differs and not update else 0
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Each golden file, and what it is now."""
+    seen = []
+    for path in sorted([*FOLDER.glob("*.pcap"), *FOLDER.glob("made/*.pcap")]):
+        capture = dissect.read(path)
+        yield path.with_suffix(".txt"), capture_text(capture)
+        seen += [f"$ pxenet look captures/{path.relative_to(FOLDER)}"]
+        seen += [line for line in report_lines(capture) if line.startswith(_SHORT)]
+    yield FOLDER / "look.txt", "\n".join(seen) + "\n"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import needs
 import pytest
@@ -82,6 +83,34 @@ def test_what_a_capture_holds_cannot_act(tmp_path: Path) -> None:
     dom, said = seen(page, tmp_path, "[document.title, document.querySelectorAll('img').length]", "#packet=2")
     assert said == [HOSTILE, 0]
     assert "TFTP RRQ" in dom
+
+
+@needs.tool("chromium")
+@pytest.mark.parametrize("name", ["two-servers", "lossy", "installed-again", "cooked-v2"])
+def test_made_captures(name: str, tmp_path: Path) -> None:
+    """Every boot and what is odd about it is there; nothing is fetched, and no script fails."""
+    record = capture_record(read(CAPTURES / f"made/{name}.pcap"))
+    script = """{
+      const list = document.getElementById('boots'), found = [];
+      for (const option of [...list.options]) {
+        list.value = option.value;
+        list.dispatchEvent(new Event('change'));
+        const odd = [...document.querySelectorAll('.odd')].map(one => one.textContent);
+        found.push([document.querySelectorAll('#chart .row').length, odd]);
+      }
+      return {found, fetched: performance.getEntriesByType('resource').length,
+        wrong: document.documentElement.dataset.wrong || ''};
+    }"""
+    _, said = seen(page_of(record, name), tmp_path, script)
+    assert isinstance(said, dict)
+    assert (0, "") == (said["fetched"], said["wrong"])
+    boots: Any = record["boots"]
+    common: Any = record["anomalies"]
+    assert [len(boot["stages"]) for boot in boots] == [rows for rows, _ in said["found"]]
+    for boot, (_, odd) in zip(boots, said["found"], strict=True):
+        expected = [one["words"] for one in (*common, *boot["anomalies"])]
+        assert [] == [words for words in expected if not any(words in text for text in odd)]
+        assert len(expected) == len(odd)
 
 
 def test_the_page_needs_nothing_else() -> None:
