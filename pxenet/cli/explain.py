@@ -13,6 +13,7 @@ import typer
 
 from pxenet.answer.confined import Confined
 from pxenet.answer.engines import Engine
+from pxenet.capture import frames
 from pxenet.cli.asking import with_hosts_by_command
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_failure, print_json
 from pxenet.config import ConfigError, Settings, load
@@ -54,7 +55,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="[MAC | HOST | PACKET | CAPTURE]",
-            help="A machine by hardware address or name; a DHCP request as hex digits; or a capture. "
+            help="A machine by hardware address or name; a DHCP request (or the frame it is in) as hex digits; or a capture. "
             "None: a machine that is not in the configuration.",
         ),
     ] = None,
@@ -147,10 +148,10 @@ def _explained(
     packet = _packet(what)
     if packet is not None:
         try:
-            yield explain_packet(settings, packet, store=known, now=now, engine=engine)
+            yield explain_packet(settings, _payload(packet), store=known, now=now, engine=engine)
         except WireError as error:
             raise _WishError(
-                f"these {len(packet)} bytes are no DHCP message (UDP payload, from op on): {error}"
+                f"these {len(packet)} bytes are no DHCP message (UDP payload, from op on), nor a frame with one: {error}"
             ) from error
         return
     if not Path(what).exists():
@@ -175,6 +176,15 @@ def _packet(word: str) -> bytes | None:
         return bytes.fromhex(digits) if len(digits) >= 2 * 44 else None
     except ValueError:
         return None
+
+
+def _payload(packet: bytes) -> bytes:
+    """Of a whole Ethernet frame, as Wireshark copies it, what is in its datagram; anything else as it is."""
+    try:
+        found = frames.parse(packet)
+    except WireError:
+        return packet
+    return found.payload if found is not None and found.protocol == frames.UDP else packet
 
 
 def _lines(one: Explanation) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 from replay_scene import ALL, RACK
 from typer.testing import CliRunner, Result
 
+from pxenet.capture.made import BROADCAST, End, udp_frame
 from pxenet.cli.main import app
 from pxenet.config import Settings, from_text
 from pxenet.model import InstallRecord, InstallState, Lease
@@ -241,6 +242,11 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(app, ["explain", *map(str, words)])
 
 
+def pcap_frame(payload: bytes) -> bytes:
+    """A broadcast with this payload, as it is on the wire."""
+    return udp_frame(0, End(0, 68, bytes(6)), End(0xFFFFFFFF, 67, BROADCAST), payload).data
+
+
 def test_the_command(tmp_path: Path) -> None:
     """A machine, a packet and a capture, as text and as JSON; the state that was taken is named."""
     config, empty = RACK / "rack.toml", tmp_path / "state"
@@ -250,6 +256,9 @@ def test_the_command(tmp_path: Path) -> None:
     assert "every machine as if it were new" in shown.stdout
     payload = read(ALL["uefi-pxe-grub"])[0].requests[0].payload
     assert "DISCOVER from PXEClient" in run(config, payload.hex(), "--state", empty).stdout
+    frame = pcap_frame(payload)
+    for spelled in (frame.hex(), frame.hex(":"), frame.hex(" ")):
+        assert run(config, payload.hex(), "--state", empty).stdout == run(config, spelled, "--state", empty).stdout
     document = json.loads(run(config, ALL["uefi-pxe-grub"], "--boot", 1, "--json", "--state", empty).stdout)
     assert "x64/grubx64.efi" in json.dumps(document["explanations"][0]["steps"][0])
 
