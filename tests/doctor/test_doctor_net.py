@@ -192,6 +192,12 @@ def test_class_without_boot_server(ward: Ward) -> None:
     assert "take option 60 out" in found["findings"][0]["remedy"]
 
 
+def leases(ward: Ward) -> list[str]:
+    """What is said of each address that this project's own server ever gave."""
+    command = (sys.executable, "-m", "pxenet", "leases", "--state", str(ward.directory / "state"), "--json")
+    return [one["state"] for one in json.loads(netlab.run(*command).stdout)]
+
+
 @PXELINUX
 @LDLINUX
 @GRUB
@@ -214,6 +220,11 @@ pool = "10.78.0.100-10.78.0.199"
     found = ward.doctor("--as", "bios-rom,bios,uefi,http,ipxe,u-boot", "--server", SERVER, status=0)
     assert ids(found) == ["note http.scheme"]
     assert None not in loads(found).values()
+    assert leases(ward) == []
+    found = ward.doctor("--as", "uefi,ipxe", "--lease", status=0)
+    assert ids(found) == []
+    assert [one["answers"][0]["type"] for one in found["leases"]] == ["ACK", "ACK"]
+    assert leases(ward) == ["released"]
 
 
 @PXELINUX
