@@ -101,6 +101,21 @@ KINDS: dict[str, Kind] = {
         "look for packet loss, a firewall that blocks the reply port, or a smaller MTU on the way (tftp.max_blksize)",
     ),
     "tftp.changed": Kind(Level.WARNING, "could not be sent {path}: {why}", "replace files by renaming, not in place"),
+    "tftp.dropped": Kind(
+        Level.WARNING,
+        "asked for {path}, and there was no place for that: {why}",
+        "it asks again by itself; with more processors, server.workers serves more at once",
+        again_s=60,
+    ),
+    "tftp.saturated": Kind(
+        Level.WARNING,
+        "TFTP is saturated with {reading} transfers under way: further machines wait for their turn",
+        "with more processors, server.workers serves more at once; firmware with HTTP boot, iPXE and GRUB can read by HTTP",
+        again_s=60,
+    ),
+    "tftp.caught_up": Kind(
+        Level.NOTICE, "TFTP keeps up again: of the requests so far {waited} had to wait for their turn", again_s=60
+    ),
     "tftp.written": Kind(Level.NOTICE, "wrote {path} ({size} bytes)"),
     # HTTP
     "http.done": Kind(Level.NOTICE, "has read {path} ({size} bytes in {seconds:.1f} s)"),

@@ -72,6 +72,8 @@ def _running(row: Row) -> Iterator[str]:
             f"  TFTP       {tftp['completed']} files read, {tftp['reading']} being read, "
             f"{tftp['retransmits']} packets sent again, {tftp['gave_up']} given up"
         )
+        if tftp["waited"] or tftp["waiting"]:
+            yield f"             {tftp['waiting']} requests wait for their turn, {tftp['waited']} have waited and were served then"
     if http:
         yield (
             f"  HTTP       {http['requests']} requests, {http['open']} connections, "
@@ -102,7 +104,7 @@ def _complaints(row: Row) -> Iterator[str]:
     if tftp and tftp["gave_up"] > tftp["completed"]:
         yield "! more TFTP transfers were given up than completed: does a firewall block the transfer ports? (tftp.single_port)"
     if tftp and tftp["overload"]:
-        yield f"! {tftp['overload']} TFTP requests were dropped, there were too many at once"
+        yield f"! {tftp['overload']} TFTP requests were dropped, there were too many at once: those machines ask again by themselves"
     if http and http["refused"]:
         yield f"! {http['refused']} HTTP connections were refused, there were too many at once"
     if machines.get("failed"):

@@ -18,8 +18,8 @@ from array import array
 from collections.abc import Sequence
 
 from pxenet.net.cuts import MAX_SEGMENTS, NO_SEGMENTS, REMEMBERED, BlockSender
-from pxenet.net.datagram import BROADCAST, Datagram, Quads, Send, peer_address
-from pxenet.net.udp import BATCH, GONE, MAX_DATAGRAM, MAX_PAYLOAD, Parts, UdpSocket, socket_address
+from pxenet.net.datagram import BATCH, BROADCAST, Datagram, Quads, Send, peer_address
+from pxenet.net.udp import GONE, MAX_DATAGRAM, MAX_PAYLOAD, Parts, UdpSocket, socket_address
 
 # struct mmsghdr: name, its length, iovecs, their number, control, its length, flags; and the length of what came or went.
 _HEADER = struct.Struct("=QI4xQQQQi4xI4x")

@@ -16,8 +16,9 @@ from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
+from pxenet.net.datagram import BATCH
 from pxenet.net.mapped import HEADER_BYTES, MASK, PAIR_SHIFT, RUN_SHIFT, Layout
-from pxenet.net.udp import BATCH, MAX_PAYLOAD, UdpSocket
+from pxenet.net.udp import MAX_PAYLOAD, UdpSocket
 
 MAX_SEGMENTS = 64
 """UDP_MAX_SEGMENTS of kernels before 6.9."""

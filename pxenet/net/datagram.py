@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
+BATCH = 128
+"""Datagrams taken from a socket before others get their turn."""
+
 BROADCAST = 0xFFFFFFFF
 """255.255.255.255, the limited broadcast address."""
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
+from pxenet.net.datagram import BATCH, BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
 
 MAX_DATAGRAM = 65_536
 """More than any UDP payload."""
@@ -21,9 +21,6 @@ MAX_PAYLOAD = 65_507
 
 Parts = Sequence[bytes | memoryview]
 """One datagram in pieces."""
-
-BATCH = 128
-"""Datagrams taken from a socket before others get their turn."""
 
 GONE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINTR})
 """What a receive may say of an earlier send; nothing is wrong with what has arrived."""

@@ -413,14 +413,18 @@ def test_memory_of_peers_that_are_gone_is_bounded(monkeypatch: pytest.MonkeyPatc
 
 
 def test_number_of_transfers_is_bounded() -> None:
-    """Beyond it requests are dropped and counted; clients ask again, and find room."""
-    talk = Talk(TftpSettings(tid_ports=PORTS, max_transfers=2))
+    """Beyond it requests wait until a transfer ends; when too many wait they are dropped and counted, and clients ask again."""
+    talk = Talk(TftpSettings(tid_ports=PORTS, max_transfers=2, max_waiting=1))
     for n in range(2):
         assert talk.hears(0.0, rrq(), peer=pack_peer(n, 1))
-    assert [] == talk.hears(0.0, rrq())
-    assert 1 == talk.server.statistics().overload
-    talk.hears(0.1, Error(0), PORTS[1], peer=pack_peer(1, 1))
-    assert [] != talk.hears(0.5, rrq())
+    assert ["tftp.saturated"] == talk.hears(0.0, rrq())
+    assert ["tftp.dropped"] == talk.hears(0.0, rrq(), peer=OTHER)
+    assert (1, 1) == (talk.server.statistics().waiting, talk.server.statistics().overload)
+    lines = talk.hears(0.1, Error(0), PORTS[1], peer=pack_peer(1, 1))
+    assert ["tftp.aborted", "tftp.caught_up"] == [line for line in lines if line.startswith("tftp")]
+    assert "want six" in lines
+    assert (0, 1) == (talk.server.statistics().waiting, talk.server.statistics().waited)
+    assert ["tftp.saturated"] == talk.hears(0.5, rrq(), peer=OTHER)
 
 
 def test_single_port() -> None:

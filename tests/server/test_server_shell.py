@@ -15,8 +15,8 @@ from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Output, Stre
 from pxenet.events import Event
 from pxenet.model import Absent, Change, Content, InstallRecord, InstallState, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
-from pxenet.net.datagram import BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
-from pxenet.net.udp import BATCH, UdpSocket
+from pxenet.net.datagram import BATCH, BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
+from pxenet.net.udp import UdpSocket
 from pxenet.server.commit import Committer
 from pxenet.server.datagrams import Shell
 

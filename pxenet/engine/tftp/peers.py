@@ -1,7 +1,7 @@
 """Which transfer a packet belongs to: by our port and the peer's address and port (RFC 1350 §4), and which port the next one takes.
 
 Knows sessions by their peer, port and freshness alone. Memory is bounded: two transfers per peer, and of peers that are gone a limited,
-expiring memory of the last port.
+expiring memory of their addresses and last ports.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pxenet.engine.tftp.session import Session
+from pxenet.net.datagram import peer_address
 
 REMEMBERED = 8192
 """Peers in one generation of the memory of those that are gone; there are two generations."""
@@ -23,7 +24,17 @@ _NOBODY: Mapping[bytes, Session] = MappingProxyType({})
 class Peers:
     """All sessions of a server."""
 
-    __slots__ = ("_before", "_by_port", "_current", "_gone", "_gone_before", "_ports")
+    __slots__ = (
+        "_before",
+        "_by_address",
+        "_by_port",
+        "_current",
+        "_gone",
+        "_gone_before",
+        "_ports",
+        "_served",
+        "_served_before",
+    )
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = tuple(ports)
@@ -35,6 +46,11 @@ class Peers:
         self._gone: dict[bytes, int] = {}
         """By peer: the port (as an index) that its last session used. Two generations; the older one is dropped whole."""
         self._gone_before: dict[bytes, int] = {}
+        self._by_address: dict[int, int] = {}
+        """By address: how many sessions it has."""
+        self._served: set[int] = set()
+        """Addresses that had a session. Two generations, too."""
+        self._served_before: set[int] = set()
 
     def find(self, port: int, peer: bytes) -> Session | None:
         """The session that a packet from this peer to this port of ours belongs to."""
@@ -52,6 +68,14 @@ class Peers:
     def knows(self, peer: bytes) -> bool:
         """The peer has a session, or had one lately."""
         return peer in self._current or peer in self._before or peer in self._gone or peer in self._gone_before
+
+    def sessions_of(self, address: int) -> int:
+        """How many sessions an address has."""
+        return self._by_address.get(address, 0)
+
+    def served(self, address: int) -> bool:
+        """The address has a session, or had one lately: the machine is in the middle of its boot."""
+        return address in self._by_address or address in self._served or address in self._served_before
 
     def next_port(self, peer: bytes) -> int:
         """The port for the peer's next session: in turn after its last one, and none that it uses now."""
@@ -79,6 +103,8 @@ class Peers:
                 self._before[peer] = old
         self._current[peer] = session
         self._by_port[session.port][peer] = session
+        address = peer_address(peer)
+        self._by_address[address] = self._by_address.get(address, 0) + 1
         return over
 
     def confirm(self, session: Session) -> Session | None:
@@ -101,6 +127,10 @@ class Peers:
             self._gone_before = self._gone
             self._gone = {}
         self._gone[session.peer] = self._ports.index(session.port)
+        if len(self._served) >= REMEMBERED:
+            self._served_before = self._served
+            self._served = set()
+        self._served.add(peer_address(session.peer))
 
     def used(self, peer: bytes, port: int) -> None:
         """The peer's last session, of which nothing else is known, was on this port of ours."""
@@ -116,6 +146,11 @@ class Peers:
 
     def _drop(self, session: Session) -> None:
         peer = session.peer
+        if self._by_port[session.port].get(peer) is session:
+            address = peer_address(peer)
+            count = self._by_address.pop(address)
+            if count > 1:
+                self._by_address[address] = count - 1
         for table in (self._current, self._before, self._by_port[session.port]):
             if table.get(peer) is session:
                 del table[peer]

@@ -1,8 +1,8 @@
 """The TFTP server: which datagram belongs to which transfer, who may begin one, and what is told when it ends.
 
 RFC 1350 (transfer identifiers §4, errors §7), 1123 §4.2.3 (duplicates, broadcast), 2347 (options). What becomes of a request is in
-``reads`` and ``writes``, the rules of one transfer in ``transfer`` and ``reception``. Knows packets, ports and
-settings. Must not know sockets, files, clocks, or who may read what.
+``reads`` and ``writes``, the rules of one transfer in ``transfer`` and ``reception``, who waits when it is too much in
+``admission``. Knows packets, ports and settings. Must not know sockets, files, clocks, or who may read what.
 
 Transfer identifiers: the client's address and port tell transfers apart, so many share one of our ports. pxelinux sends all requests
 of a boot from one port: there, each further request takes the next of our ports in turn, so that late packets of the one before
@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import islice
 
 from pxenet.engine.surface import Output, Progress
+from pxenet.engine.tftp.admission import MANY, Admission, Rank
 from pxenet.engine.tftp.common import Common
 from pxenet.engine.tftp.reads import Reads
 from pxenet.engine.tftp.reception import Reception, Stage
@@ -25,8 +26,9 @@ from pxenet.engine.tftp.settings import TftpSettings, TftpStatistics
 from pxenet.engine.tftp.takeover import Orphan, Orphans, Resumption
 from pxenet.engine.tftp.transfer import Transfer
 from pxenet.engine.tftp.writes import Writes
+from pxenet.events import Event
 from pxenet.model import Absent, Content, Verdict
-from pxenet.net.datagram import Datagram, Quads, peer_address
+from pxenet.net.datagram import BATCH, Datagram, Quads, peer_address
 from pxenet.wire.reader import WireError
 from pxenet.wire.tftp import Ack, Data, Error, ErrorCode, OpCode, Packet, Request, parse
 
@@ -48,6 +50,9 @@ class TftpServer:
         self._reads = Reads(self._common)
         self._writes = Writes(self._common)
         self._orphans = Orphans()
+        self._admission = Admission(settings.max_waiting, settings.lag_limit_s)
+        self._load = self._admission.load
+        self._strained, self._waiting = self._load.full, self._admission.by_peer
         self._retired = False
         # Machines of one kind ask with the very same octets: of 100 that boot at once, 99 requests are known.
         self._known = lru_cache(_REQUESTS)(parse)
@@ -60,7 +65,7 @@ class TftpServer:
 
     def statistics(self) -> TftpStatistics:
         """What was counted since the start, and how many transfers there are now."""
-        return self._counters.freeze(len(self._common.reading), len(self._common.writing))
+        return self._counters.freeze(len(self._common.reading), len(self._common.writing), len(self._waiting))
 
     def progress(self, limit: int) -> list[Progress]:
         """How far the reads under way have come, of ``limit`` of them at most: the latest."""
@@ -81,10 +86,16 @@ class TftpServer:
         """Take what arrived. Bad packets are counted and dropped, never raised."""
         out = Output()
         if isinstance(batch, Quads):
+            count = len(batch.peers)
             self._quads(batch, now, out)
         else:
+            count = len(batch)
             for datagram in batch:
                 self._parsed(datagram, now, out)
+        if count >= BATCH or self._strained or self._waiting:
+            if count:
+                self._load.heard(batch[0].port, count, now)
+            self._begin_waiting(now, out)
         return out
 
     def provide(self, want: int, answer: Content | Absent, now: float) -> Output:
@@ -127,11 +138,13 @@ class TftpServer:
                 self._reads.due(session, now, out)
             elif isinstance(session, Reception):
                 self._writes.due(session, now, out)
+        self._begin_waiting(now, out)
         return out
 
     def deadline(self) -> float:
         """When ``tick`` is next needed; it may be a little early, never late."""
-        return self._common.timers.next_at()
+        at = self._common.timers.next_at()
+        return min(at, self._admission.due_at()) if self._waiting else at
 
     def reading(self) -> Collection[int]:
         """The ids of the wants of all reads under way; not to be kept."""
@@ -147,10 +160,35 @@ class TftpServer:
     def retire(self) -> None:
         """Begin no transfer any more: a client repeats its request, and whoever serves then can answer it."""
         self._retired = True
+        self._counters.overload += self._admission.clear()
 
     def busy(self) -> bool:
         """There are transfers."""
         return bool(self._common.reading or self._common.writing)
+
+    # Too much at once
+
+    def _wait(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
+        """An RRQ that cannot be served now."""
+        peers, address = self._common.peers, peer_address(datagram.peer)
+        rank = Rank.LATE if peers.sessions_of(address) >= MANY else Rank.EARLY if peers.served(address) else Rank.NEW
+        if not self._waiting:
+            out.events.append(Event("tftp.saturated", detail={"reading": len(self._common.reading)}))
+        refused = self._admission.wait(datagram, request, rank, now)
+        if refused:
+            self._counters.overload += 1
+            out.events.append(Event("tftp.dropped", address=address, detail={"path": request.filename, "why": refused}))
+
+    def _begin_waiting(self, now: float, out: Output) -> None:
+        """Those who wait, as far as it is their turn."""
+        if not self._waiting:
+            return
+        begin = self._admission.next(len(self._common.reading), self._settings.max_transfers, now)
+        self._counters.waited += len(begin)
+        for waiting in begin:
+            self._reads.request(waiting.datagram, waiting.request, now, out)
+        if not self._waiting:
+            out.events.append(Event("tftp.caught_up", detail={"waited": self._counters.waited}))
 
     # Packets
 
@@ -246,8 +284,10 @@ class TftpServer:
                 self._reads.leave(before, same, now, out)
         if self._retired:
             self._counters.overload += 1
-            return
-        self._begin(datagram, request, now, out)
+        elif self._admission.repeated(datagram):
+            self._counters.repeats += 1
+        else:
+            self._begin(datagram, request, now, out)
 
     def _repeated(self, session: Session, now: float, out: Output) -> bool:
         """The same request again. True: it is the copy of one that is being answered, and nothing new begins."""
@@ -268,10 +308,11 @@ class TftpServer:
             text = f"mode {request.mode!r} is not served, use octet"
             self._common.refuse_request(datagram, request, text, out)
         elif request.op is OpCode.RRQ:
-            if len(self._common.reading) < settings.max_transfers:
-                self._reads.request(datagram, request, now, out)
+            most = min(settings.max_transfers, self._load.most(now))
+            if self._waiting or len(self._common.reading) >= most:
+                self._wait(datagram, request, now, out)
             else:
-                self._counters.overload += 1
+                self._reads.request(datagram, request, now, out)
         elif not settings.allow_write:
             self._common.refuse_request(datagram, request, "writing is switched off on this server", out)
         elif len(self._common.writing) < settings.max_uploads:

@@ -32,7 +32,11 @@ class TftpSettings:
     max_uploads: int = 8
     """Writes at once; further requests are left unanswered, and counted."""
     max_transfers: int = 20_000
-    """Reads at once; further requests are left unanswered, and counted: clients ask again."""
+    """Reads at once; further requests wait."""
+    lag_limit_s: float = 0.05
+    """When acknowledgments wait for longer, further reads wait: as long as ``Patience.floor_s``, for then packets are sent twice."""
+    max_waiting: int = 20_000
+    """Requests that wait for their turn; further ones are left unanswered, and counted: clients ask again."""
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
@@ -58,10 +62,12 @@ class TftpSettings:
 
 @dataclass(frozen=True, slots=True)
 class TftpStatistics:
-    """Counted since the start; ``reading`` and ``writing`` are transfers at this moment."""
+    """Counted since the start; the first three are of this moment."""
 
     reading: int
     writing: int
+    waiting: int
+    """Requests that wait for their turn."""
     started: int
     completed: int
     aborted: int
@@ -85,7 +91,9 @@ class TftpStatistics:
     unexpected: int
     """Packets that make no sense where they came to."""
     overload: int
-    """Requests dropped because there were too many transfers, or because the server is about to stop."""
+    """Requests dropped because there was no place for them, or because the server is about to stop."""
+    waited: int
+    """Requests that had to wait, and were served then."""
 
 
 class Counters:
@@ -106,6 +114,7 @@ class Counters:
         "strays",
         "unanswered",
         "unexpected",
+        "waited",
     )
 
     def __init__(self) -> None:
@@ -114,9 +123,9 @@ class Counters:
         ) = 0
         self.refused = self.repeats = self.retransmits = self.started = self.strays = self.unanswered = (
             self.unexpected
-        ) = 0
+        ) = self.waited = 0
 
-    def freeze(self, reading: int, writing: int) -> TftpStatistics:
+    def freeze(self, reading: int, writing: int, waiting: int) -> TftpStatistics:
         """The record of this moment."""
         counted: dict[str, int] = {name: getattr(self, name) for name in self.__slots__}
-        return TftpStatistics(reading=reading, writing=writing, **counted)
+        return TftpStatistics(reading=reading, writing=writing, waiting=waiting, **counted)
