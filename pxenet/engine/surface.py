@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, overload
 
 from pxenet.events import Event
 from pxenet.model import Absent, BootClient, BootFile, Change, Content, Verdict
@@ -66,6 +66,40 @@ class Blocks:
     def interface(self) -> int:
         """Index of the interface that it should leave by."""
         return self.stream.interface
+
+
+class Flight(Sequence[Blocks]):
+    """Windows that leave together: ``counts`` blocks from number ``firsts`` of each of ``streams``.
+
+    For those in a hurry in columns, of which nothing is made per window; for all others a sequence like any other.
+    """
+
+    __slots__ = ("counts", "firsts", "streams")
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+        self.firsts: list[int] = []
+        self.counts: list[int] = []
+
+    def add(self, blocks: Blocks) -> None:
+        """One more."""
+        self.streams.append(blocks.stream)
+        self.firsts.append(blocks.first)
+        self.counts.append(blocks.count)
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    @overload
+    def __getitem__(self, index: int) -> Blocks: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Blocks]: ...
+
+    def __getitem__(self, index: int | slice) -> Blocks | list[Blocks]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        return Blocks(self.streams[index], self.firsts[index], self.counts[index])
 
 
 @dataclass(slots=True)
@@ -148,12 +182,18 @@ class Output:
     """What an engine wants of the world, in order."""
 
     sends: list[Send | Blocks] = field(default_factory=list)
+    flight: Flight | None = None
+    """What leaves after ``sends``. Of ``receive`` alone, and only where it was given Quads."""
     wants: list[Want] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     delivered: list[Delivered] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+
+    def leaving(self) -> list[Send | Blocks]:
+        """All that leaves, in order."""
+        return [*self.sends, *(self.flight or ())]
 
 
 class Engine(Protocol):

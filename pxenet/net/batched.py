@@ -14,12 +14,12 @@ import os
 import socket
 import struct
 import sys
-from array import array
 from collections.abc import Sequence
+from functools import cache
 
 from pxenet.net.cuts import MAX_SEGMENTS, NO_SEGMENTS, REMEMBERED, BlockSender
 from pxenet.net.datagram import BATCH, BROADCAST, Datagram, Quads, Send, peer_address
-from pxenet.net.udp import GONE, MAX_DATAGRAM, MAX_PAYLOAD, Parts, UdpSocket, socket_address
+from pxenet.net.udp import EVERYWHERE, GONE, MAX_DATAGRAM, MAX_PAYLOAD, Parts, UdpSocket, socket_address
 
 # struct mmsghdr: name, its length, iovecs, their number, control, its length, flags; and the length of what came or went.
 _HEADER = struct.Struct("=QI4xQQQQi4xI4x")
@@ -40,6 +40,9 @@ _EVERYONE = b"\xff\xff\xff\xff"
 
 _QUAD_BYTES = 4
 
+_PLACE_BYTES = MAX_DATAGRAM + 64
+"""Of one that arrives: a cache line more, so that the first lines of the payloads do not all compete for one place in the cache."""
+
 SMALL_BYTES = 2048
 """What is sent in a batch is copied, and no longer than this: an Ethernet frame holds less. Longer ones go one by one."""
 
@@ -54,7 +57,7 @@ class _Arena:
 
     __slots__ = ("address", "clean", "controls", "headers", "memory", "names", "payloads", "size", "view")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, control_bytes: int = _CONTROL.size) -> None:
         self.size = size
         names = BATCH * _HEADER.size
         iovecs = names + BATCH * _NAME_BYTES
@@ -74,7 +77,7 @@ class _Arena:
                 self.address + iovecs + index * _IOVEC.size,
                 1,
                 self.address + controls + index * _CONTROL.size,
-                _CONTROL.size,
+                control_bytes,
                 0,
                 0,
             )
@@ -91,24 +94,34 @@ def _quads_of(arena: _Arena) -> bytes:
     return bytes(headers)
 
 
+@cache
+def _names_of(count: int) -> struct.Struct:
+    """All names of a batch."""
+    return struct.Struct(f"{_NAME_BYTES}s" * count)
+
+
+@cache
+def _words_of(count: int) -> struct.Struct:
+    """The first four octets of each payload of a batch, as numbers."""
+    return struct.Struct("!" + f"I{_PLACE_BYTES - _QUAD_BYTES}x" * count)
+
+
 class BatchedUdpSocket(UdpSocket):
     """As UdpSocket; one system call takes or gives up to ``BATCH`` datagrams."""
 
     def __init__(
         self,
         port: int,
-        address: str = "0.0.0.0",
+        address: str = EVERYWHERE,
         interface: str | None = None,
         *,
         bound: socket.socket | None = None,
     ) -> None:
         super().__init__(port, address, interface, bound=bound)
-        # A cache line more, so that the first lines of the payloads do not all compete for one place in the cache.
-        self._in = _Arena(MAX_DATAGRAM + 64)
+        self._in = _Arena(_PLACE_BYTES, 0 if self.local else _CONTROL.size)
         self._used = 0
         """Octets of the headers that the kernel has written since they were clean."""
         self._quads = _quads_of(self._in)
-        self._firsts = self._in.view[self._in.payloads :].cast("I")[:: self._in.size // _QUAD_BYTES]
         self._controls: dict[bytes, tuple[int, int, bool]] = {}
         self._out = _Arena(SMALL_BYTES)
         self._unsegmented: dict[bytes, None] = {}
@@ -153,20 +166,21 @@ class BatchedUdpSocket(UdpSocket):
     def _received_alike(self, count: int) -> Quads | None:
         """The batch in the arena, of ``count`` times four octets; None: not all of them came the same way."""
         arena, memory = self._in, self._in.memory
-        first = memory[arena.controls : arena.controls + _CONTROL.size]
-        if memory[arena.controls : arena.controls + count * _CONTROL.size] != first * count:
-            return None
-        told = first[:_CONTROL_BYTES]
+        told = b""
+        if not self.local:
+            first = memory[arena.controls : arena.controls + _CONTROL.size]
+            if memory[arena.controls : arena.controls + count * _CONTROL.size] != first * count:
+                return None
+            told = first[:_CONTROL_BYTES]
         local, interface, broadcast = self._controls.get(told) or self._told(told)
-        words = array("I", self._firsts[:count])
-        words.byteswap()  # ``batches`` takes little-endian machines only
-        names = memory[arena.names : arena.names + count * _NAME_BYTES]
-        peers = [names[at : at + _NAME_BYTES] for at in range(0, count * _NAME_BYTES, _NAME_BYTES)]
+        peers = _names_of(count).unpack_from(memory, arena.names)
+        words = _words_of(count).unpack_from(memory, arena.payloads)
         return Quads(peers, words, local, self.port, interface, broadcast)
 
     def _told(self, control: bytes) -> tuple[int, int, bool]:
         """(address of ours, interface, broadcast) out of control data; there are few different ones, so they are remembered."""
-        local, interface, destination = _NO_ADDRESS, 0, _NO_ADDRESS
+        interface = 0
+        local = destination = self.local.to_bytes(4, "big")
         if len(control) == _CONTROL_BYTES:
             length, level, kind, index, own, to = _CONTROL_TOLD.unpack(control)
             if (level, kind) == (_SOL_IP, _IP_PKTINFO) and length >= _CONTROL_BYTES:
@@ -230,7 +244,7 @@ class BatchedUdpSocket(UdpSocket):
             view[at : at + _NAME_BYTES] = send.to
             broadcast = send.interface if peer_address(send.to) == BROADCAST else 0
             used = 0
-            if broadcast or send.source:
+            if broadcast or send.source not in (0, self.local):
                 used = _CONTROL.size
                 source = send.source.to_bytes(4, "big")
                 where = controls + index * used

@@ -14,6 +14,7 @@ import socket
 import struct
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pxenet.net.datagram import BATCH
@@ -60,17 +61,31 @@ class Stream(Protocol):
     def source(self) -> int: ...
 
 
-class Cut(Protocol):
-    """``count`` blocks from number ``first`` (from 1) of a stream."""
+class Flight(Protocol):
+    """Windows of blocks, in columns: ``counts`` blocks from number ``firsts`` (from 1) of each of ``streams``."""
 
     @property
-    def stream(self) -> Stream: ...
+    def streams(self) -> Sequence[Stream]: ...
 
     @property
-    def first(self) -> int: ...
+    def firsts(self) -> Sequence[int]: ...
 
     @property
-    def count(self) -> int: ...
+    def counts(self) -> Sequence[int]: ...
+
+
+Run = tuple[Layout, Flight]
+"""Windows that are cut alike."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    """One message: blocks of one window."""
+
+    layout: Layout
+    stream: Stream
+    first: int
+    count: int
 
 
 class BlockSender:
@@ -121,44 +136,59 @@ class BlockSender:
         """What the message in each place was shaped for: blocks, address of ours, and for windows the size of their segments."""
         self._controls: dict[tuple[int, int], bytes] = {}
 
-    def send(self, cuts: Sequence[tuple[Cut, Layout]]) -> list[Stream]:
-        """Hand blocks to the kernel in order; the streams of what could not be read. What is refused otherwise is counted as lost."""
+    def send(self, runs: Sequence[Run]) -> list[Stream]:
+        """Hand blocks to the kernel; the streams of what could not be read. What is refused otherwise is counted as lost.
+
+        Those of one peer leave in order as long as they are in one run.
+        """
         unread: list[Stream] = []
-        windows = bool([cut for cut, _ in cuts if cut.count != 1])
-        if windows:
-            cuts = [piece for cut, layout in cuts for piece in self._pieces_of(cut, layout)]
-        for at in range(0, len(cuts), BATCH):
-            self._send_batch(cuts[at : at + BATCH], windows, unread)
+        if self._fit(runs):
+            self._send_batch(runs, unread)
+        else:
+            self._send_pieces([piece for whole in _flat(runs) for piece in self._pieces_of(whole)], unread)
         return unread
 
-    def _pieces_of(self, cut: Cut, layout: Layout) -> list[tuple[Cut, Layout]]:
+    def _fit(self, runs: Sequence[Run]) -> bool:
+        """One batch takes them as they are."""
+        for layout, flight in runs:
+            if flight.counts and max(flight.counts) > (1 if self.unsegmented else _most(layout)):
+                return False
+        return sum([len(flight.counts) for _, flight in runs]) <= BATCH
+
+    def _pieces_of(self, whole: _Piece) -> list[_Piece]:
         """What one message each may carry: a window in as few as the limits allow, block by block where a route takes no segments."""
-        fit = min(MAX_SEGMENTS, MAX_PAYLOAD // (layout.blksize + HEADER_BYTES))
-        most = 1 if cut.stream.to[4:8] in self.unsegmented else fit
-        if cut.count <= most:
-            return [(cut, layout)]
-        end = cut.first + cut.count
-        return [(_Piece(cut.stream, first, min(most, end - first)), layout) for first in range(cut.first, end, most)]
+        most = 1 if whole.stream.to[4:8] in self.unsegmented else _most(whole.layout)
+        end = whole.first + whole.count
+        return [
+            _Piece(whole.layout, whole.stream, first, min(most, end - first)) for first in range(whole.first, end, most)
+        ]
 
-    def _send_batch(self, cuts: Sequence[tuple[Cut, Layout]], windows: bool, unread: list[Stream]) -> None:
+    def _send_pieces(self, pieces: Sequence[_Piece], unread: list[Stream]) -> None:
+        for at in range(0, len(pieces), BATCH):
+            self._send_batch([(piece.layout, _Single(piece)) for piece in pieces[at : at + BATCH]], unread)
+
+    def _send_batch(self, runs: Sequence[Run], unread: list[Stream]) -> None:
         # By columns: a loop that writes the fields of each message takes twice as long.
-        count, names = len(cuts), self._names
-        self._pieces[:count] = memoryview(
-            array("Q", [layout[cut.first >> RUN_SHIFT] + ((cut.first & MASK) << PAIR_SHIFT) for cut, layout in cuts])
-        )
-        self._view[names : names + count * _NAME_BYTES] = b"".join([cut.stream.to for cut, _ in cuts])
-        counts = [cut.count for cut, _ in cuts]
-        sources = [cut.stream.source for cut, _ in cuts]
+        at, streams, counts = array("Q"), list[Stream](), list[int]()
+        for layout, flight in runs:
+            at.fromlist([layout[first >> RUN_SHIFT] + ((first & MASK) << PAIR_SHIFT) for first in flight.firsts])
+            streams += flight.streams
+            counts += flight.counts
+        count, names = len(counts), self._names
+        self._pieces[:count] = memoryview(at)
+        self._view[names : names + count * _NAME_BYTES] = b"".join([stream.to for stream in streams])
+        sources = [stream.source for stream in streams]
         alike = counts == self._counts[:count] and sources == self._sources[:count]
-        if not alike or (windows and [layout.blksize for _, layout in cuts] != self._blksizes[:count]):
-            self._shape(cuts)
-        self._flush(cuts, counts, unread)
+        windows = counts.count(1) != count
+        if not alike or (windows and [piece.layout.blksize for piece in _flat(runs)] != self._blksizes[:count]):
+            self._shape(_flat(runs))
+        self._flush(runs, counts, unread)
 
-    def _shape(self, cuts: Sequence[tuple[Cut, Layout]]) -> None:
+    def _shape(self, pieces: Sequence[_Piece]) -> None:
         """The rest of each message, where it is not what it was: how many iovecs, and how it leaves."""
         controls = self._names + BATCH * _NAME_BYTES
-        for index, (cut, layout) in enumerate(cuts):
-            count, source, blksize = cut.count, cut.stream.source, layout.blksize
+        for index, piece in enumerate(pieces):
+            count, source, blksize = piece.count, piece.stream.source, piece.layout.blksize
             told = self._controls.get((source, blksize if count > 1 else 0)) or self._control(source, count, blksize)
             control = controls + index * _CONTROL_BYTES
             self._view[control : control + len(told)] = told
@@ -168,7 +198,7 @@ class BlockSender:
 
     def _control(self, source: int, count: int, blksize: int) -> bytes:
         """The control data: from which address of ours, and the size of segments. Remembered, for there are few."""
-        told = _pktinfo(source) if source else b""
+        told = _pktinfo(source) if source not in (0, self._udp.local) else b""
         if count > 1:
             told += _SEGMENT.pack(_SEGMENT_BYTES, socket.IPPROTO_UDP, _UDP_SEGMENT, blksize + HEADER_BYTES)
         if len(self._controls) >= REMEMBERED:
@@ -176,9 +206,9 @@ class BlockSender:
         self._controls[source, blksize if count > 1 else 0] = told
         return told
 
-    def _flush(self, cuts: Sequence[tuple[Cut, Layout]], counts: list[int], unread: list[Stream]) -> None:
+    def _flush(self, runs: Sequence[Run], counts: list[int], unread: list[Stream]) -> None:
         """Send what stands in the places. A refused one is passed over, as its peer would see it: lost."""
-        udp, done, count = self._udp, 0, len(cuts)
+        udp, done, count = self._udp, 0, len(counts)
         while done < count:
             sent = _sendmmsg(
                 udp.socket.fileno(), self._address + done * _MESSAGE.size, count - done, socket.MSG_DONTWAIT
@@ -190,17 +220,16 @@ class BlockSender:
             number = ctypes.get_errno()
             if number == errno.EINTR:
                 continue
-            cut, layout = cuts[done]
+            pieces = _flat(runs)
+            piece = pieces[done]
             if number == errno.EFAULT:
-                unread.append(cut.stream)
-            elif number in NO_SEGMENTS and counts[done] > 1:
-                self._refused(cut.stream.to[4:8])
-                rest = [*self._pieces_of(cut, layout), *cuts[done + 1 :]]
-                for at in range(0, len(rest), BATCH):
-                    self._send_batch(rest[at : at + BATCH], True, unread)
+                unread.append(piece.stream)
+            elif number in NO_SEGMENTS and piece.count > 1:
+                self._refused(piece.stream.to[4:8])
+                self._send_pieces([*self._pieces_of(piece), *pieces[done + 1 :]], unread)
                 return
             else:
-                udp.statistics.unsent += counts[done]
+                udp.statistics.unsent += piece.count
             done += 1
 
     def _refused(self, address: bytes) -> None:
@@ -210,14 +239,28 @@ class BlockSender:
             del self.unsegmented[next(iter(self.unsegmented))]
 
 
+def _most(layout: Layout) -> int:
+    """How many blocks one message may carry."""
+    return min(MAX_SEGMENTS, MAX_PAYLOAD // (layout.blksize + HEADER_BYTES))
+
+
+def _flat(runs: Sequence[Run]) -> list[_Piece]:
+    """The windows one by one, in the order in which they leave."""
+    return [
+        _Piece(layout, stream, first, count)
+        for layout, flight in runs
+        for stream, first, count in zip(flight.streams, flight.firsts, flight.counts, strict=True)
+    ]
+
+
 def _pktinfo(source: int) -> bytes:
     return _PKTINFO.pack(_PKTINFO_BYTES, socket.IPPROTO_IP, _IP_PKTINFO, 0, source.to_bytes(4, "big"), _NO_ADDRESS)
 
 
-class _Piece:
-    """A part of a cut."""
+class _Single:
+    """A flight of one."""
 
-    __slots__ = ("count", "first", "stream")
+    __slots__ = ("counts", "firsts", "streams")
 
-    def __init__(self, stream: Stream, first: int, count: int) -> None:
-        self.stream, self.first, self.count = stream, first, count
+    def __init__(self, piece: _Piece) -> None:
+        self.streams, self.firsts, self.counts = (piece.stream,), (piece.first,), (piece.count,)

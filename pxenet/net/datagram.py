@@ -71,7 +71,7 @@ class Quads(Sequence[Datagram]):
     __slots__ = ("broadcast", "interface", "local", "peers", "port", "words")
 
     def __init__(
-        self, peers: list[bytes], words: Sequence[int], local: int, port: int, interface: int, broadcast: bool
+        self, peers: Sequence[bytes], words: Sequence[int], local: int, port: int, interface: int, broadcast: bool
     ) -> None:
         self.peers = peers
         self.words = words
@@ -90,8 +90,11 @@ class Quads(Sequence[Datagram]):
     def __getitem__(self, index: int | slice) -> Datagram | list[Datagram]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        data = self.words[index].to_bytes(4, "big")
-        return Datagram(data, self.peers[index], self.local, self.port, self.interface, self.broadcast)
+        return self.datagram(self.peers[index], self.words[index])
+
+    def datagram(self, peer: bytes, word: int) -> Datagram:
+        """One of them as a value."""
+        return Datagram(word.to_bytes(4, "big"), peer, self.local, self.port, self.interface, self.broadcast)
 
 
 @dataclass(slots=True)

@@ -69,8 +69,11 @@ def granted_queue_bytes() -> int:
         return queue_bytes(made)
 
 
+EVERYWHERE = "0.0.0.0"
+
+
 def bind_udp(
-    port: int, address: str = "0.0.0.0", interface: str | None = None, *, shared: bool = False
+    port: int, address: str = EVERYWHERE, interface: str | None = None, *, shared: bool = False
 ) -> socket.socket:
     """A bound socket of the kind that ``UdpSocket`` serves. Raises OSError when the port cannot be bound.
 
@@ -78,7 +81,9 @@ def bind_udp(
     """
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
-        made.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        if address == EVERYWHERE:
+            # Who has one address needs not be told which.
+            made.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         widen_queue(made)
         if shared:
@@ -102,7 +107,7 @@ class UdpSocket:
     def __init__(
         self,
         port: int,
-        address: str = "0.0.0.0",
+        address: str = EVERYWHERE,
         interface: str | None = None,
         *,
         bound: socket.socket | None = None,
@@ -111,7 +116,9 @@ class UdpSocket:
         self.statistics = UdpStatistics()
         self.interface = socket.if_nametoindex(interface) if interface else 0
         self.socket = bound or bind_udp(port, address, interface)
-        self.port: int = self.socket.getsockname()[1]
+        address, self.port = self.socket.getsockname()
+        self.local = int.from_bytes(socket.inet_aton(address), "big")
+        """The address that it is bound to; 0: all of this machine."""
 
     def fileno(self) -> int:
         """For waiting until it is readable."""
@@ -139,7 +146,8 @@ class UdpSocket:
         return batch
 
     def _datagram(self, data: bytes, ancillary: list[tuple[int, int, bytes]], source: tuple[str, int]) -> Datagram:
-        index, local, destination = 0, b"\0\0\0\0", b"\0\0\0\0"
+        index = 0
+        local = destination = self.local.to_bytes(4, "big")
         for level, kind, value in ancillary:
             if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(value) >= _PKTINFO.size:
                 index, local, destination = _PKTINFO.unpack_from(value)
@@ -171,14 +179,13 @@ class UdpSocket:
         self.statistics.sent += 1
         return True
 
-    @staticmethod
-    def ancillary(to: bytes, source: int, interface: int) -> list[tuple[int, int, bytes]]:
+    def ancillary(self, to: bytes, source: int, interface: int) -> list[tuple[int, int, bytes]]:
         """What the kernel is told beside the destination: our address, and for a broadcast the interface."""
         address = peer_address(to)
         # Only a broadcast needs to be told its interface: for the others the route is right, also when a relay answers by
         # another interface than the one it asked by.
         index = interface if address == BROADCAST else 0
-        if not (index or source):
+        if not index and source in (0, self.local):
             return []
         return [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(index, source.to_bytes(4, "big"), b"\0\0\0\0"))]
 

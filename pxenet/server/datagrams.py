@@ -13,7 +13,7 @@ from typing import Protocol
 
 import trio
 
-from pxenet.engine.surface import NEVER, Blocks, Engine, Output, Stream, Upload, Want
+from pxenet.engine.surface import NEVER, Blocks, Engine, Flight, Output, Stream, Upload, Want
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
 from pxenet.model import Absent, Change, Content, Later, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
@@ -23,6 +23,9 @@ from pxenet.net.mapped import Layout
 from pxenet.net.udp import UdpSocket
 from pxenet.server.maps import Maps, Way, look_at
 from pxenet.server.tap import Tap
+
+_PLAIN = object()
+"""The way of a stream whose blocks leave as bytes."""
 
 _FORGOTTEN_S = 10.0
 """A file that was not read in this time and as long again is closed."""
@@ -145,7 +148,9 @@ class Shell:
         while pending:
             now = self._clock()
             current = pending.pop()
-            pending.extend(self._send_all(current.sends, now))
+            for sends in (current.sends, current.flight):
+                if sends:
+                    pending.extend(self._send_all(sends, now))
             for want in current.wants:
                 found = self._house.find(want)
                 if isinstance(found, Later):
@@ -181,46 +186,61 @@ class Shell:
 
     def _send_all(self, sends: Sequence[Send | Blocks], now: float) -> list[Output]:
         """Everything in order, in batches for each socket; what the engine says to contents that could not be read."""
-        if self._tap.listener is not None and sends:
+        if self._tap.listener is not None:
             self._tap.listener.sent(sends)
         said: list[Output] = []
+        if isinstance(sends, Flight) and (all_way := self._one_way(sends)) is not None:
+            self._cut(all_way.udp, [(all_way.layout, sends)], now, said)
+            return said
         ready: dict[UdpSocket, list[Send]] = {}
-        mapped: dict[BatchedUdpSocket, list[tuple[Blocks, Layout]]] = {}
+        mapped: dict[Way, Flight] = {}
         looked_at: set[int] = set()
-        layout, udp, cuts = None, None, []
+        way, run = None, Flight()
         for send in sends:
             if isinstance(send, Send):
                 if not self._framed(send):
                     self._flush_blocks(mapped, now, said)
-                    layout = None
+                    way = None
                     ready.setdefault(self._socket(send.port, send.interface), []).append(send)
                 continue
-            way = send.stream.way
-            if layout is None or not isinstance(way, Way) or way.layout is not layout or way.udp is not udp:
+            if way is None or send.stream.way is not way:
                 # Not as the one before. Each file is looked at once, whoever reads it.
                 try:
                     way = self._way(send.stream, looked_at)
-                    layout, udp = way.layout, way.udp
-                    if layout is None or udp is None:
+                    if way is None:
                         self._plain(self._socket(send.port, send.interface), send, ready, mapped, now, said)
                         continue
                 except (ContentChanged, OSError) as error:
                     said.append(self._engine.unreadable(send.stream.want, str(error), now))
-                    layout = None
+                    way = None
                     continue
                 self._flush(ready)
-                cuts = mapped.setdefault(udp, [])
-            cuts.append((send, layout))
+                run = mapped.setdefault(way, Flight())
+            run.add(send)
         self._flush_blocks(mapped, now, said)
         self._flush(ready)
         return said
 
-    def _way(self, stream: Stream, looked_at: set[int]) -> Way:
-        """How this stream leaves; its file was looked at. Raises ContentChanged, OSError."""
+    def _one_way(self, flight: Flight) -> Way | None:
+        """The way of all of a flight, as most are of one file that leaves by one socket; its file was looked at. None: see each."""
+        ways = [stream.way for stream in flight.streams]
+        way = ways[0]
+        if not isinstance(way, Way) or ways.count(way) != len(ways):
+            return None
+        try:
+            look_at(flight.streams[0].content)
+        except (ContentChanged, OSError):
+            return None
+        return way
+
+    def _way(self, stream: Stream, looked_at: set[int]) -> Way | None:
+        """How this stream leaves, None for the plain way; its file was looked at. Raises ContentChanged, OSError."""
         way = stream.way
+        if way is None:
+            way = stream.way = self._maps.way(stream, self._socket(stream.port, stream.interface)) or _PLAIN
         if not isinstance(way, Way):
-            way = stream.way = self._maps.way(stream, self._socket(stream.port, stream.interface))
-        if way.layout is not None and id(way.layout) not in looked_at:
+            return None
+        if id(way.layout) not in looked_at:
             look_at(stream.content)
             looked_at.add(id(way.layout))
         return way
@@ -230,7 +250,7 @@ class Shell:
         udp: UdpSocket,
         send: Blocks,
         ready: dict[UdpSocket, list[Send]],
-        mapped: dict[BatchedUdpSocket, list[tuple[Blocks, Layout]]],
+        mapped: dict[Way, Flight],
         now: float,
         said: list[Output],
     ) -> None:
@@ -244,17 +264,23 @@ class Shell:
         self._flush(ready)
         self.statistics.unsent += udp.send_run(run, stream.to, stream.source, stream.interface)
 
-    def _flush_blocks(
-        self, mapped: dict[BatchedUdpSocket, list[tuple[Blocks, Layout]]], now: float, said: list[Output]
-    ) -> None:
-        for udp, cuts in mapped.items():
-            before = udp.statistics.unsent
-            unread = udp.blocks.send(cuts)
-            self.statistics.unsent += udp.statistics.unsent - before
-            for stream in unread:
-                want = next(cut.stream.want for cut, _ in cuts if cut.stream is stream)
-                said.append(self._engine.unreadable(want, "it cannot be read any more", now))
+    def _flush_blocks(self, mapped: dict[Way, Flight], now: float, said: list[Output]) -> None:
+        by_socket: dict[BatchedUdpSocket, list[tuple[Layout, Flight]]] = {}
+        for way, run in mapped.items():
+            by_socket.setdefault(way.udp, []).append((way.layout, run))
         mapped.clear()
+        for udp, runs in by_socket.items():
+            self._cut(udp, runs, now, said)
+
+    def _cut(
+        self, udp: BatchedUdpSocket, runs: Sequence[tuple[Layout, Flight]], now: float, said: list[Output]
+    ) -> None:
+        before = udp.statistics.unsent
+        unread = udp.blocks.send(runs)
+        self.statistics.unsent += udp.statistics.unsent - before
+        for stream in unread:
+            want = next(each.want for _, flight in runs for each in flight.streams if each is stream)
+            said.append(self._engine.unreadable(want, "it cannot be read any more", now))
 
     def _flush(self, ready: dict[UdpSocket, list[Send]]) -> None:
         for udp, batch in ready.items():

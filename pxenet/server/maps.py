@@ -6,6 +6,7 @@ Only the kernel reads what is mapped (``net.mapped``). Other contents go the pla
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from pxenet.content.lately import Lately
@@ -16,18 +17,25 @@ from pxenet.net.batched import BatchedUdpSocket
 from pxenet.net.mapped import FileMap, Layout, Shelf
 from pxenet.net.udp import UdpSocket
 
-_LAYOUTS = 2048
+_CUTS = 2048
 """Remembered between two ``age``; forgetting one costs little, for it is made again when it is asked for."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """How the blocks of a stream leave: by which socket, and cut how; None for the plain way."""
+    """How the blocks of a file leave: by which socket, and cut how. One object for all streams that leave alike."""
 
-    __slots__ = ("layout", "udp")
+    udp: BatchedUdpSocket
+    layout: Layout
 
-    def __init__(self, udp: BatchedUdpSocket | None, layout: Layout | None) -> None:
-        self.udp = udp
-        self.layout = layout
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A content as it is cut; it is kept for as long as nothing else may have its id."""
+
+    content: Content
+    layout: Layout
+    ways: dict[BatchedUdpSocket, Way] = field(default_factory=dict)
 
 
 def look_at(content: Content) -> None:
@@ -45,28 +53,34 @@ def look_at(content: Content) -> None:
 class Maps:
     """Files as they are mapped and cut. They stay open as long as they are remembered: ``age`` is to be called now and then."""
 
-    __slots__ = ("_layouts", "_maps", "_shelf")
+    __slots__ = ("_cuts", "_maps", "_shelf")
 
     def __init__(self) -> None:
-        self._layouts: Lately[tuple[int, int], tuple[Content, Layout]] = Lately(_LAYOUTS)
+        self._cuts: Lately[tuple[int, int], _Cut] = Lately(_CUTS)
         self._maps: WeakKeyDictionary[Readable, FileMap] = WeakKeyDictionary()
         self._shelf = Shelf()
 
-    def way(self, stream: Stream, udp: UdpSocket) -> Way:
-        """How a stream leaves by this socket. Raises as ``look_at``."""
+    def way(self, stream: Stream, udp: UdpSocket) -> Way | None:
+        """How a stream leaves by this socket; None for the plain way. Raises as ``look_at``."""
         if not isinstance(udp, BatchedUdpSocket):
-            return Way(None, None)
-        return Way(udp, self._layout(stream.content, stream.blksize))
+            return None
+        cut = self._cut(stream.content, stream.blksize)
+        if cut is None:
+            return None
+        way = cut.ways.get(udp)
+        if way is None:
+            way = cut.ways[udp] = Way(udp, cut.layout)
+        return way
 
-    def _layout(self, content: Content, blksize: int) -> Layout | None:
+    def _cut(self, content: Content, blksize: int) -> _Cut | None:
         if len(content.segments) != 1 or not content.size:
             return None
         region = content.segments[0]
         if not isinstance(region, Region):
             return None
         look_at(content)
-        known = self._layouts.get((id(content), blksize))
-        if known is None or known[0] is not content:  # as long as it is remembered, nothing else can have its id
+        known = self._cuts.get((id(content), blksize))
+        if known is None or known.content is not content:
             try:
                 end = region.offset + region.length
                 mapped = self._maps.get(region.file)
@@ -74,10 +88,10 @@ class Maps:
                     mapped = self._maps[region.file] = FileMap(region.file.fd, os.fstat(region.file.fd).st_size)
             except (OSError, TypeError):  # a file system that maps nothing; a file that nobody can point at
                 return None
-            known = content, Layout(self._shelf, mapped, region.offset, content.size, blksize)
-            self._layouts.put((id(content), blksize), known)
-        return known[1]
+            known = _Cut(content, Layout(self._shelf, mapped, region.offset, content.size, blksize))
+            self._cuts.put((id(content), blksize), known)
+        return known
 
     def age(self) -> None:
         """Forget what was not used since this was called last."""
-        self._layouts.age()
+        self._cuts.age()

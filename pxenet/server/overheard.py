@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pxenet.capture.made import SEGMENT_BYTES
-from pxenet.engine.surface import Blocks
+from pxenet.engine.surface import Blocks, Flight
 from pxenet.engine.tftp.blocks import datagrams
 from pxenet.model import Content, Region, Role
 from pxenet.net.datagram import Datagram, Quads, Send
@@ -70,6 +70,8 @@ def worth_keeping(batch: Sequence[Datagram]) -> list[Datagram]:
 
 def worth_saying(sends: Sequence[Send | Blocks]) -> list[Send | Blocks]:
     """Those of what leaves that are for the ring."""
+    if isinstance(sends, Flight) and min(sends.firsts) > _FIRST_BLOCKS:
+        return []
     return [one for one in sends if one.__class__ is Send or one.first <= _FIRST_BLOCKS]  # type: ignore[union-attr]
 
 

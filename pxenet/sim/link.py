@@ -279,7 +279,7 @@ class Link:
         server, engine = self._server, driven.engine
         while pending:
             current = pending.popleft()
-            for send in current.sends:
+            for send in current.leaving():
                 pending.extend(self._send(engine, send))
             for want in current.wants:
                 pending.append(engine.provide(want.id, at_once(server.find(want)), self.now))

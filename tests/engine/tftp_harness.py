@@ -369,7 +369,7 @@ class Network:
     def _obey(self, output: Output) -> None:
         self.events += output.events
         self.delivered += output.delivered
-        for send in output.sends:
+        for send in output.leaving():
             for payload in payloads(send):
                 self.sent_by_server += 1
                 self.tap(payload)
@@ -399,7 +399,7 @@ def fetch(personality: Personality, data: bytes, weather: Weather, seed: int = 0
 
 def says(out: Output) -> list[str]:
     """An output in words, one line each, for scripts: what is sent, then what is wanted, then what happened."""
-    lines = [_send_text(send) for send in out.sends]
+    lines = [_send_text(send) for send in out.leaving()]
     lines += [f"want {want.path}{' netascii' if want.netascii else ''}" for want in out.wants]
     lines += [f"upload {upload.path} {len(upload.data)}" for upload in out.uploads]
     lines += [f"delivered {delivered.content.name}" for delivered in out.delivered]

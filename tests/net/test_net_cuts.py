@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from pxenet.net.batched import BatchedUdpSocket
+from pxenet.net.cuts import Run
 from pxenet.net.datagram import pack_peer
 from pxenet.net.mapped import PAIR_SHIFT, RUN_SHIFT, SPARE, FileMap, Layout, Shelf, data_headers
-from pxenet.net.udp import BATCH
+from pxenet.net.udp import BATCH, EVERYWHERE
 
 LOCALHOST = 0x7F000001
 BODY = os.urandom(200_000)
@@ -28,8 +29,17 @@ class Stream:
 
 
 @dataclass
+class Flight:
+    """See ``cuts.Flight``."""
+
+    streams: list[Stream]
+    firsts: list[int]
+    counts: list[int]
+
+
+@dataclass
 class Cut:
-    """See ``cuts.Cut``."""
+    """A window that leaves."""
 
     stream: Stream
     blksize: int
@@ -41,6 +51,10 @@ def layout(file: FileMap, cut: Cut, size: int, shelf: Shelf | None = None) -> La
     return Layout(shelf or Shelf(), file, 0, size, cut.blksize)
 
 
+def run(layout: Layout, *cuts: Cut) -> Run:
+    return layout, Flight([cut.stream for cut in cuts], [cut.first for cut in cuts], [cut.count for cut in cuts])
+
+
 def plain(cut: Cut, body: bytes) -> list[bytes]:
     """What must arrive."""
     found = []
@@ -50,9 +64,9 @@ def plain(cut: Cut, body: bytes) -> list[bytes]:
     return found
 
 
-@pytest.fixture
-def udp() -> Iterator[BatchedUdpSocket]:
-    one = BatchedUdpSocket(0, "127.0.0.1")
+@pytest.fixture(params=["127.0.0.1", EVERYWHERE])
+def udp(request: pytest.FixtureRequest) -> Iterator[BatchedUdpSocket]:
+    one = BatchedUdpSocket(0, request.param)
     yield one
     one.close()
 
@@ -111,7 +125,7 @@ def test_blocks_are_those_of_the_plain_path(
     cut = Cut(Stream(peer(client)), blksize, first, count)
     if not segmented:
         udp.blocks.unsegmented[cut.stream.to[4:8]] = None
-    assert [] == udp.blocks.send([(cut, layout(file, cut, size))])
+    assert [] == udp.blocks.send([run(layout(file, cut, size), cut)])
     expected = plain(cut, body)
     assert expected == [client.recv(65536) for _ in expected]
     assert (count, 0) == (udp.statistics.sent, udp.statistics.unsent)
@@ -127,10 +141,22 @@ def test_many_peers_in_order(tmp_path: Path, udp: BatchedUdpSocket, client: sock
         for number in range(1, 2 * BATCH + 9):
             to = peer(client) if number % 3 else peer(other)
             cuts.append(Cut(Stream(to, LOCALHOST * (number % 2)), 512, number, 4 if number % 20 == 0 else 1))
-        assert [] == udp.blocks.send([(cut, layout(file, cut, len(BODY))) for cut in cuts])
+        assert [] == udp.blocks.send([run(layout(file, cut, len(BODY)), cut) for cut in cuts])
         for one, sock in ((peer(client), client), (peer(other), other)):
             expected = [data for cut in cuts if cut.stream.to == one for data in plain(cut, BODY)]
             assert expected == [sock.recv(1000) for _ in expected]
+
+
+def test_runs_of_many(tmp_path: Path, udp: BatchedUdpSocket, client: socket.socket) -> None:
+    """What is cut alike goes together: as many as make one batch, one more, and none."""
+    file = mapped(tmp_path, BODY)
+    assert [] == udp.blocks.send([])
+    for most in (BATCH, BATCH + 1):
+        cuts = [Cut(Stream(peer(client)), 512 >> (number & 1), number) for number in range(1, most + 1)]
+        alike = cuts[0::2], cuts[1::2]
+        assert [] == udp.blocks.send([run(layout(file, few[0], len(BODY)), *few) for few in alike])
+        expected = [data for few in alike for cut in few for data in plain(cut, BODY)]
+        assert expected == [client.recv(1000) for _ in expected]
 
 
 def test_a_file_that_was_cut(tmp_path: Path, udp: BatchedUdpSocket, client: socket.socket) -> None:
@@ -142,9 +168,9 @@ def test_a_file_that_was_cut(tmp_path: Path, udp: BatchedUdpSocket, client: sock
     here = Cut(Stream(peer(client)), 512, 1)
     unread = udp.blocks.send(
         [
-            (gone, layout(file, gone, len(BODY))),
-            (here, layout(good, here, 1000)),
-            (window, layout(file, window, len(BODY))),
+            run(layout(file, gone, len(BODY)), gone),
+            run(layout(good, here, 1000), here),
+            run(layout(file, window, len(BODY)), window),
         ]
     )
     assert [gone.stream, window.stream] == unread
@@ -159,7 +185,7 @@ def test_a_refused_block_keeps_none_of_the_others(tmp_path: Path, udp: BatchedUd
     file = mapped(tmp_path, BODY)
     here = Cut(Stream(peer(client)), 512, 3)
     cuts = [Cut(Stream(pack_peer(LOCALHOST, 0)), 512, 1), Cut(Stream(peer(client), 0xC633644D), 512, 1, 4), here]
-    assert [] == udp.blocks.send([(cut, layout(file, cut, len(BODY))) for cut in cuts])
+    assert [] == udp.blocks.send([run(layout(file, cut, len(BODY)), cut) for cut in cuts])
     assert plain(here, BODY) == [client.recv(1000)]
     assert 1 == udp.statistics.sent
     assert udp.statistics.unsent >= 2
@@ -191,7 +217,7 @@ def test_iovecs_are_laid_out_once_and_bounded(tmp_path: Path, udp: BatchedUdpSoc
     assert other[0] not in places  # those still stand: whoever has just asked for them may use them
     assert ([], [0]) == (sorted(one), sorted(other))
     cuts = [Cut(Stream(peer(client)), 8, 1020, 9), Cut(Stream(peer(client)), 16, 7)]
-    assert [] == udp.blocks.send(list(zip(cuts, (one, other), strict=True)))
+    assert [] == udp.blocks.send([run(one, cuts[0]), run(other, cuts[1])])
     expected = [data for cut in cuts for data in plain(cut, BODY)]
     assert expected == [client.recv(1000) for _ in expected]
     assert ([0], [0]) == (sorted(one), sorted(other))

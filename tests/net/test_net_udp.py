@@ -15,7 +15,16 @@ import pytest
 
 from pxenet.net.batched import SMALL_BYTES, BatchedUdpSocket, batches
 from pxenet.net.datagram import Datagram, Quads, Send, pack_peer, peer_address, peer_port, peer_text
-from pxenet.net.udp import BATCH, MAX_DATAGRAM, QUEUE_BYTES, UdpSocket, granted_queue_bytes, queue_bytes, widen_queue
+from pxenet.net.udp import (
+    BATCH,
+    EVERYWHERE,
+    MAX_DATAGRAM,
+    QUEUE_BYTES,
+    UdpSocket,
+    granted_queue_bytes,
+    queue_bytes,
+    widen_queue,
+)
 
 LOCALHOST = 0x7F000001
 
@@ -26,9 +35,16 @@ def receive(udp: UdpSocket) -> list[object]:
 
 
 @pytest.fixture(params=[UdpSocket, BatchedUdpSocket], ids=["plain", "batched"])
-def udp(request: pytest.FixtureRequest) -> Iterator[UdpSocket]:
+def kind(request: pytest.FixtureRequest) -> type[UdpSocket]:
     """Both paths: each test says what must hold of either."""
-    server = request.param(0, "127.0.0.1")
+    found: type[UdpSocket] = request.param
+    return found
+
+
+@pytest.fixture(params=["127.0.0.1", EVERYWHERE])
+def udp(request: pytest.FixtureRequest, kind: type[UdpSocket]) -> Iterator[UdpSocket]:
+    """On one address, where the kernel needs tell and be told nothing, and on all."""
+    server = kind(0, request.param)
     yield server
     server.close()
 
@@ -48,7 +64,7 @@ def test_a_datagram_is_described(udp: UdpSocket) -> None:
         assert datagram.data == b"hello"
         assert datagram.peer == pack_peer(LOCALHOST, client.getsockname()[1])
         assert (datagram.local, datagram.port, datagram.broadcast) == (LOCALHOST, udp.port, False)
-        assert datagram.interface == socket.if_nametoindex("lo")
+        assert datagram.interface == (0 if udp.local else socket.if_nametoindex("lo"))
 
 
 def test_parts_are_joined_by_the_kernel(udp: UdpSocket) -> None:
@@ -187,7 +203,7 @@ def test_a_run_leaves_as_single_datagrams(udp: UdpSocket, count: int, size: int,
 
 def test_a_route_that_takes_no_segments() -> None:
     """What the kernel refuses to cut leaves one by one, and it is not asked again for that address; others are not concerned."""
-    udp = BatchedUdpSocket(0, "127.0.0.1")
+    udp = BatchedUdpSocket(0, EVERYWHERE)
     calls: list[int] = []
 
     class Refusing:
@@ -225,7 +241,7 @@ def test_small_ones_are_described_as_any(udp: UdpSocket, payloads: list[bytes]) 
         ports = [one.getsockname()[1] for one in (client, other)]
     select.select([udp], [], [], 5)
     batch = udp.receive()
-    lo = socket.if_nametoindex("lo")
+    lo = 0 if udp.local else socket.if_nametoindex("lo")
     expected = [
         Datagram(payload, pack_peer(LOCALHOST, ports[number % 3 == 1]), LOCALHOST, udp.port, lo, False)
         for number, payload in enumerate(payloads)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Output, Stream, Upload, Want
+from pxenet.engine.surface import NEVER, Blocks, Commit, Delivered, Flight, Output, Stream, Upload, Want
 from pxenet.events import Event
 from pxenet.model import Absent, Change, Content, InstallRecord, InstallState, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
@@ -233,8 +233,17 @@ def everything_sent(make: type[UdpSocket], base: Path) -> list[list[bytes]]:
                     sends.append(Blocks(Stream(to, content, 512, LOOPBACK, udp.port), 1 + number, 1))
                     sends.append(Send(to, (b"\0\6", b"oack"), LOOPBACK, udp.port))
                     sends.append(Blocks(Stream(to, content, 500, LOOPBACK, udp.port), 2, 3))
-            Stage(udp).shell.obey(Output(sends=sends))
-            return [[client.recv(2000) for _ in range(3 * 5)] for client in clients]
+            stage = Stage(udp)
+            stage.shell.obey(Output(sends=sends))
+            # In flights: of one file, which goes the shortest way the second time; of several; and of one that leaves as bytes.
+            for some in (contents[:1], contents[:1], contents, contents[1:2]):
+                flight = Flight()
+                for stream in [
+                    each.stream for each in sends if isinstance(each, Blocks) and each.stream.content in some
+                ]:
+                    flight.add(Blocks(stream, 1, 2))
+                stage.shell.obey(Output(flight=flight))
+            return [[client.recv(2000) for _ in range(3 * 5 + 2 * 2 * (1 + 1 + 3 + 1))] for client in clients]
     finally:
         udp.close()
         for client in clients:

@@ -81,15 +81,15 @@ class Reads(Side):
     def acknowledged(self, transfer: Transfer, block: int, now: float, out: Output) -> None:
         """An ACK. ``TftpServer`` does the same in its own words for those in full flow."""
         acked = transfer.acked
-        window = transfer.acknowledge(block, now)
-        if window is None:
+        first = transfer.acknowledge(block, now)
+        if not first:
             self.rests(transfer, now, out)
             return
         if transfer.fresh and transfer.acked > acked:
             self._common.confirm(transfer, out)
             if transfer.acked == 0:
                 self._tell_start(transfer, out)
-        out.sends.append(window)
+        out.sends.append(transfer.blocks_from(first))
         due_at = now + transfer.rto_s
         if due_at < transfer.armed_at:
             self._timers.arm(transfer, due_at)

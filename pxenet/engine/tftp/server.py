@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from itertools import islice
 
-from pxenet.engine.surface import Output, Progress
+from pxenet.engine.surface import Flight, Output, Progress
 from pxenet.engine.tftp.admission import MANY, Admission, Rank
 from pxenet.engine.tftp.common import Common
 from pxenet.engine.tftp.reads import Reads
@@ -194,22 +194,26 @@ class TftpServer:
 
     def _quads(self, batch: Quads, now: float, out: Output) -> None:
         """The fast path, of ACKs; a test proves it equal to the plain one. The calls that it saves cost as much as what they do."""
-        sends, timers, reads = out.sends, self._common.timers, self._reads
+        timers, reads, flight = self._common.timers, self._reads, Flight()
+        streams, firsts, counts = flight.streams, flight.firsts, flight.counts
         sessions = map(self._common.peers.on_port(batch.port).get, batch.peers)
-        for index, (session, word) in enumerate(zip(sessions, batch.words, strict=True)):
+        for session, word, peer in zip(sessions, batch.words, batch.peers, strict=True):
             if session.__class__ is not Transfer or word >> 16 != _ACK:
-                self._parsed(batch[index], now, out)
+                self._parsed(batch.datagram(peer, word), now, out)
             elif session.fresh:
                 reads.acknowledged(session, word & 0xFFFF, now, out)
-            elif (window := session.acknowledge(word & 0xFFFF, now)) is None:
-                reads.rests(session, now, out)
-            else:
-                sends.append(window)
+            elif first := session.acknowledge(word, now):
+                streams.append(session.stream)
+                firsts.append(first)
+                counts.append(session.sent - first + 1)
                 due_at = now + session.rto_s
                 if due_at < session.armed_at:
                     timers.arm(session, due_at)
                 else:
                     session.due_at = due_at
+            else:
+                reads.rests(session, now, out)
+        out.flight = flight
 
     def _parsed(self, datagram: Datagram, now: float, out: Output) -> None:
         """The plain path: any packet, by its value."""

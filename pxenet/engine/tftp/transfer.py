@@ -103,8 +103,11 @@ class Transfer(Session):
         """The client asked for something else, and has not come back to this since."""
         return self.progress_at < self.paused_at < NEVER
 
-    def acknowledge(self, number: int, now: float) -> Blocks | None:
-        """An ACK came. Gives the window that shall leave now, if any; look at ``done`` otherwise."""
+    def acknowledge(self, number: int, now: float) -> int:
+        """An ACK came, of the block with these low 16 bits. From which block on to send, up to ``sent``; 0: nothing.
+
+        Look at ``done`` then.
+        """
         step = (number - self.acked) & 0xFFFF
         outstanding = self.sent - self.acked
         if step == 0 or step > outstanding:
@@ -121,7 +124,7 @@ class Transfer(Session):
         self.progress_at = now
         self.acked = acked = self.acked + step
         if acked == self.last:
-            return None
+            return 0
         # A new window begins behind the acknowledged block, also in the middle of the old one (RFC 7440 §4).
         before = self.sent
         sent = acked + self.windowsize
@@ -131,28 +134,31 @@ class Transfer(Session):
         self.since_at = now
         if step == outstanding:
             self.timing = True
-            return Blocks(self.stream, acked + 1, sent - acked)
+            return acked + 1
         self.timing = False
         if acked == self.again_to:
-            return self._blocks(before) if self.sent > before else None
+            return before + 1 if sent > before else 0
         self.retransmits += before - acked
         self.again_to = before
-        return self.outstanding()
+        return acked + 1
 
-    def again(self, now: float) -> Blocks | None:
-        """Send what is outstanding once more. None: it is the OACK, which is in ``oack``."""
+    def again(self, now: float) -> None:
+        """What is outstanding is sent once more: the OACK where ``acked`` says so, else blocks."""
         self.timing = False
         self.since_at = now
         if self.acked < 0:
             self.retransmits += 1
-            return None
-        self.retransmits += self.sent - self.acked
-        self.again_to = self.sent
-        return self.outstanding()
+        else:
+            self.retransmits += self.sent - self.acked
+            self.again_to = self.sent
 
     def outstanding(self) -> Blocks:
         """The window that waits for its acknowledgment."""
-        return self._blocks(self.acked)
+        return self.blocks_from(self.acked + 1)
+
+    def blocks_from(self, first: int) -> Blocks:
+        """Those from this one on to the end of the window."""
+        return Blocks(self.stream, first, self.sent - first + 1)
 
     def release(self) -> None:
         """It is over: let go of the content, and of the file that it keeps open."""
@@ -163,19 +169,16 @@ class Transfer(Session):
         """What is read."""
         return self.stream.content
 
-    def _blocks(self, after: int) -> Blocks:
-        """Those that follow a block, to the end of the window."""
-        return Blocks(self.stream, after + 1, self.sent - after)
-
-    def _repeated(self, step: int, outstanding: int, now: float) -> Blocks | None:
+    def _repeated(self, step: int, outstanding: int, now: float) -> int:
         """An ACK that brings nothing new. Answering each would double the traffic for ever (RFC 1123 §4.2.3.1).
 
         With windows, though, an ACK equal to the last one says that the first block of the window was lost. So the window is sent
         again for the first of them, once until there is progress or a time-out.
         """
         if step or self.windowsize == 1 or self.restarted or not outstanding or self.acked < 0:
-            return None
+            return 0
         if self.acked <= self.again_to and now - self.since_at < self.fastest_s:
-            return None  # an echo: see the module's text
+            return 0  # an echo: see the module's text
         self.restarted = True
-        return self.again(now)
+        self.again(now)
+        return self.acked + 1
