@@ -137,7 +137,7 @@ class Access:
 
     def identify(self, address: int, path: str, now: float) -> Identity:
         """Which machine asks for ``path`` from ``address``, and by what evidence."""
-        named = self._named(path)
+        named = self._named(path) if path else None
         if named is not None:
             return named
         mac = self._leased(address, now)

@@ -196,6 +196,22 @@ class Output:
         return [*self.sends, *(self.flight or ())]
 
 
+def joined(outputs: Sequence[Output]) -> Output:
+    """What several calls have said, in their order, as if it were one."""
+    if len(outputs) == 1:
+        return outputs[0]
+    whole = Output()
+    for one in outputs:
+        whole.sends += one.leaving()
+        whole.wants += one.wants
+        whole.commits += one.commits
+        whole.delivered += one.delivered
+        whole.sightings += one.sightings
+        whole.uploads += one.uploads
+        whole.events += one.events
+    return whole
+
+
 class Engine(Protocol):
     """What a datagram shell drives. Times are seconds on one clock of the caller's choice."""
 

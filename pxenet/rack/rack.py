@@ -390,7 +390,7 @@ class Rack:
             self.tell(event)
         return [*moved, *changes]
 
-    def name_of(self, mac: bytes, address: int) -> str:
+    def name_of(self, mac: bytes, address: int = 0) -> str:
         """The configured name of a machine, for people; "" when it has none."""
         if not mac and address:
             mac = self.access.identify(address, "", self.clock()).mac or b""

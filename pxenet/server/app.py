@@ -170,7 +170,7 @@ async def serve(prepared: Prepared, as_json: bool, stream: Stream, screen: Scree
         store = _open_store(settings)
         closing.callback(store.close)
         settings = stored_hosts(settings, store, system_interfaces())
-        log = EventLog(stream, as_json=as_json, name_of=lambda mac, address: rack.name_of(mac, address), quiet=_QUIET)
+        log = EventLog(stream, as_json=as_json, name_of=lambda mac: rack.name_of(mac), quiet=_QUIET)
         rendering = Rendering()
         probe = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         rack = Rack(

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import trio
 
-from pxenet.engine.surface import NEVER, Blocks, Engine, Flight, Output, Stream, Upload, Want
+from pxenet.engine.surface import NEVER, Blocks, Engine, Flight, Output, Stream, Upload, Want, joined
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
 from pxenet.model import Absent, Change, Content, Later, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
@@ -147,7 +147,8 @@ class Shell:
         pending = [output]
         while pending:
             now = self._clock()
-            current = pending.pop()
+            # Together, so that the first packets of many transfers leave by one call.
+            current, pending = joined(pending), []
             for sends in (current.sends, current.flight):
                 if sends:
                     pending.extend(self._send_all(sends, now))

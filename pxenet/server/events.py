@@ -46,14 +46,14 @@ class Stream(Protocol):
 
 
 class EventLog:
-    """The sink of all events. ``name_of`` gives a machine's configured name, or ""."""
+    """The sink of all events. ``name_of`` gives a machine's configured name, or "", by its hardware address."""
 
     def __init__(
         self,
         stream: Stream,
         *,
         as_json: bool,
-        name_of: Callable[[bytes, int], str],
+        name_of: Callable[[bytes], str],
         clock: Callable[[], float] = time.time,
         quiet: frozenset[str] = frozenset(),
         pace: Pace | None = None,
@@ -72,7 +72,7 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Keep ``event`` and print it, unless there were too many of its kind."""
-        told = Told(self._clock(), self._name_of(event.mac, event.address), event)
+        told = Told(self._clock(), self._name_of(event.mac), event)
         self._keep(told)
         for watcher in self.watchers:
             watcher(told)

@@ -15,7 +15,7 @@ MAC = bytes.fromhex("525400770001")
 
 def log(*, as_json: bool = False) -> tuple[io.StringIO, EventLog]:
     stream = io.StringIO()
-    return stream, EventLog(stream, as_json=as_json, name_of=lambda mac, address: "web01", clock=lambda: 1000.0)
+    return stream, EventLog(stream, as_json=as_json, name_of=lambda mac: "web01", clock=lambda: 1000.0)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -23,7 +23,7 @@ class Clock:
 def flooded(seconds: int, per_second: int, *, as_json: bool) -> tuple[list[str], EventLog, Clock]:
     """The lines of a log during a flood of DISCOVERs from invented machines, ten times a second one of ours reports."""
     stream, clock = io.StringIO(), Clock()
-    log = EventLog(stream, as_json=as_json, name_of=lambda mac, address: "", clock=clock, pace=Pace(100, 20))
+    log = EventLog(stream, as_json=as_json, name_of=lambda mac: "", clock=clock, pace=Pace(100, 20))
     for number in range(seconds * per_second):
         clock.now += 1 / per_second
         log(Event("dhcp.discover", number.to_bytes(6, "big"), 0, {"arch": "x64 UEFI", "vendor_class": "PXEClient"}))
@@ -92,5 +92,5 @@ def test_quiet_kinds_are_quiet_to_people_only() -> None:
     for as_json, shown in ((True, 1), (False, 0)):
         stream = io.StringIO()
         quiet = frozenset({"tftp.start"})
-        EventLog(stream, as_json=as_json, name_of=lambda mac, address: "", quiet=quiet)(Event("tftp.start"))
+        EventLog(stream, as_json=as_json, name_of=lambda mac: "", quiet=quiet)(Event("tftp.start"))
         assert shown == len(stream.getvalue().splitlines())

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from pxenet.wire.tftp import OPTION_RANGES, OpCode, Options, Request, option_number
+from pxenet.wire.tftp import OPTION_RANGES, Oack, OpCode, Options, Request, option_number, serialize
 
 DEFAULT_BLKSIZE = 512
 """Octets, RFC 1350 §2: what holds without the option."""
@@ -26,6 +27,8 @@ class Terms:
     """What the client wrote: the size of its file for a WRQ, 0 for an RRQ."""
     oack: Options = ()
     """What the OACK says, names spelled as the client did; empty: there is no OACK (RFC 2347: none of its options was granted)."""
+    packet: bytes = b""
+    """The OACK as it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,13 @@ class Limits:
     windowsize: int
 
 
+@lru_cache(256)
 def negotiate(request: Request, limits: Limits, size: int) -> Terms:
     """The terms for a request; ``size`` is that of the content, for tsize.
 
     Unknown options, repeated ones and values that are no number are passed over, never refused (RFC 2347: an option that is not
-    acknowledged was not accepted). A client that sends only such options is answered as if it had sent none.
+    acknowledged was not accepted). A client that sends only such options is answered as if it had sent none. Remembered, for of a
+    hundred machines that boot at once nearly all ask for the same.
     """
     granted: dict[str, int] = {}
     oack: list[tuple[str, str]] = []
@@ -60,6 +65,7 @@ def negotiate(request: Request, limits: Limits, size: int) -> Terms:
         granted.get("timeout"),
         granted.get("tsize"),
         tuple(oack),
+        serialize(Oack(tuple(oack))) if oack else b"",
     )
 
 

@@ -12,7 +12,7 @@ from pxenet.engine.tftp.takeover import MAX_BLOCKS, Resumption
 from pxenet.engine.tftp.transfer import Transfer
 from pxenet.model import Absent, Content
 from pxenet.net.datagram import Datagram
-from pxenet.wire.tftp import Error, ErrorCode, Oack, Request, serialize
+from pxenet.wire.tftp import Error, ErrorCode, Request
 
 
 class Reads(Side):
@@ -44,7 +44,7 @@ class Reads(Side):
             self._common.absent(transfer, answer, out)
             return
         terms = negotiate(transfer.request, self._common.limits, answer.size)
-        transfer.begin(answer, terms, serialize(Oack(terms.oack)) if terms.oack else b"", now)
+        transfer.begin(answer, terms, terms.packet, now)
         self._counters.started += 1
         if not terms.oack:
             self._tell_start(transfer, out)
