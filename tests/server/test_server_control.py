@@ -82,7 +82,7 @@ class Scene:
                 InstallRecord("52:54:00:00:00:01", InstallState.INSTALLED, "alma9", 1, since_at=NOW - 10),
             ]
         )
-        self.log = EventLog(io.StringIO(), as_json=True, name_of=self.rack.name_of, clock=lambda: NOW)
+        self.log = EventLog(io.StringIO(), as_json=True, name_of=lambda mac: self.rack.name_of(mac), clock=lambda: NOW)
         self.rack = Rack(self.settings, self.store, interfaces=(), tell=self.log, clock=lambda: NOW)
         self.committer = Committer(self.store)
         self.tap = Tap()
