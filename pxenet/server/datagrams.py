@@ -162,12 +162,14 @@ class Shell:
                 pending.append(self._engine.uploaded(upload.id, self._house.accept(upload), now))
             for commit in current.commits:
                 self._committer.submit(commit.changes, self._verdict_of(commit.id))
-            changes = self._house.absorb(current)
-            if changes:
-                self._committer.submit(changes, partial(self._house.committed, changes))
+            if current.events or current.sightings or current.delivered:
+                changes = self._house.absorb(current)
+                if changes:
+                    self._committer.submit(changes, partial(self._house.committed, changes))
         if self._engine.deadline() < self._sleeping_until:
             self._deadline_moved.set()
-        self._obeyed.unpark_all()
+        if self._obeyed:
+            self._obeyed.unpark_all()
 
     def _answer_to(self, want: int) -> Callable[[Content | Absent | None], None]:
         """Takes the answer that comes later; a transfer that was given up meanwhile ignores it."""
