@@ -21,6 +21,7 @@ from pxenet.net.datagram import BATCH, Datagram, Send, pack_peer
 from pxenet.wire.tftp import Ack, OpCode, Request, serialize
 
 BLKSIZE = 512
+"""Of those who say nothing else."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Firmware:
 
     retries: Sequence[float]
     windowsize: int = 1
+    blksize: int = BLKSIZE
 
 
 IPXE = Firmware((0.25, 0.5, 1.0, 2.0, 4.0, 8.0))
@@ -38,6 +40,7 @@ PXELINUX = Firmware(
 )
 GRUB = Firmware(tuple(0.4 + 0.02 * count for count in range(40)))
 UBOOT = Firmware((5.0,) * 10)
+LARGE = Firmware((1.0,) * 10, windowsize=64, blksize=1468)
 EVERYONE = (IPXE, EDK2, PXELINUX, GRUB, UBOOT)
 
 
@@ -135,7 +138,7 @@ class Crowd:
     # The machines
 
     def _ask(self, machine: Machine) -> None:
-        options = (("blksize", str(BLKSIZE)), ("windowsize", str(machine.like.windowsize)))
+        options = (("blksize", str(machine.like.blksize)), ("windowsize", str(machine.like.windowsize)))
         machine.asked += 1
         self._say(machine, serialize(Request(OpCode.RRQ, "file", "octet", options)), 69)
 
@@ -151,14 +154,14 @@ class Crowd:
             return
         else:
             machine.expected = send.first + send.count
-            if (machine.expected - 1) * BLKSIZE > machine.size:
+            if (machine.expected - 1) * machine.like.blksize > machine.size:
                 machine.done_at = self.now
         machine.expected = machine.expected or 1
         machine.tries = 0
         self._acknowledge(machine)
 
     def _acknowledge(self, machine: Machine) -> None:
-        self._say(machine, serialize(Ack(machine.expected - 1)), machine.tid)
+        self._say(machine, serialize(Ack((machine.expected - 1) & 0xFFFF)), machine.tid)
 
     def _say(self, machine: Machine, payload: bytes, port: int) -> None:
         datagram = Datagram(payload, machine.peer, SERVER, port, 2)

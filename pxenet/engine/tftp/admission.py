@@ -28,9 +28,6 @@ from pxenet.wire.tftp import Request
 WAIT_S = 10.0
 """The least patient is iPXE: it asks 6 times within 7.75 s, and gives up after 15.75 s. EDK2 waits for 24 s, others for longer."""
 
-MANY = 8
-"""Reads under way of one address, from which on the others come first. A machine has one or two; a rack behind NAT may have more."""
-
 CROWD = 256
 """Requests of one address that may wait: it cannot fill the queue."""
 

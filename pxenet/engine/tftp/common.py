@@ -9,6 +9,7 @@ from pxenet.engine.surface import Output
 from pxenet.engine.tftp.peers import Peers
 from pxenet.engine.tftp.session import Session
 from pxenet.engine.tftp.settings import Counters, TftpSettings
+from pxenet.engine.tftp.turns import Turns
 from pxenet.engine.timers import Timers
 from pxenet.events import Event
 from pxenet.model import Absent, Missing
@@ -36,13 +37,25 @@ _TEXT_LIMIT = 200
 class Common:
     """All sessions of a server, and the ways to speak for them."""
 
-    __slots__ = ("_next_id", "counters", "limits", "patience", "peers", "reading", "settings", "timers", "writing")
+    __slots__ = (
+        "_next_id",
+        "counters",
+        "limits",
+        "patience",
+        "peers",
+        "reading",
+        "settings",
+        "timers",
+        "turns",
+        "writing",
+    )
 
     def __init__(self, settings: TftpSettings) -> None:
         self.reconfigure(settings)
         self.patience = settings.patience
         self.peers = Peers(settings.ports)
         self.timers: Timers[Session] = Timers()
+        self.turns = Turns()
         self.counters = Counters()
         self.reading: dict[int, Session] = {}
         """Reads by the id of their want."""
@@ -70,6 +83,7 @@ class Common:
     def confirm(self, session: Session, out: Output) -> None:
         """The client spoke on this session for the first time: the one before it is over, whatever it looked like."""
         session.fresh = False
+        session.apart = session.late
         self._replaced(self.peers.confirm(session), out)
 
     def given_up(self, session: Session, now: float, limit_s: float) -> bool:
@@ -102,6 +116,8 @@ class Common:
         self.counters.retransmits += session.retransmits
         self.reading.pop(session.id, None)
         self.writing.pop(session.id, None)
+        if session.late:
+            self.turns.forget(session)
         session.release()
 
     # Speaking

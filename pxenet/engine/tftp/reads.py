@@ -5,13 +5,14 @@ RFC 1350, 2347. The rules of one transfer are in ``transfer``. Knows contents by
 
 from __future__ import annotations
 
-from pxenet.engine.surface import Delivered, Output, Want
+from pxenet.engine.surface import NEVER, Delivered, Output, Want
 from pxenet.engine.tftp.common import Side
 from pxenet.engine.tftp.options import negotiate
 from pxenet.engine.tftp.takeover import MAX_BLOCKS, Resumption
 from pxenet.engine.tftp.transfer import Transfer
+from pxenet.engine.tftp.turns import LARGE_BYTES, MANY
 from pxenet.model import Absent, Content
-from pxenet.net.datagram import Datagram
+from pxenet.net.datagram import Datagram, peer_address
 from pxenet.wire.tftp import Error, ErrorCode, Request
 
 
@@ -31,6 +32,8 @@ class Reads(Side):
     def _want(self, datagram: Datagram, request: Request, port: int, now: float, out: Output) -> int:
         common = self._common
         transfer = Transfer(common.next_id(), datagram, request, port, self._patience, now)
+        if common.peers.sessions_of(peer_address(datagram.peer)) >= MANY:
+            common.turns.add(transfer)
         common.admit(transfer, common.reading, out)
         self._timers.arm(transfer, now + self._patience.answer_s)
         netascii = request.mode == "netascii"
@@ -45,6 +48,8 @@ class Reads(Side):
             return
         terms = negotiate(transfer.request, self._common.limits, answer.size)
         transfer.begin(answer, terms, terms.packet, now)
+        if terms.blksize * terms.windowsize > LARGE_BYTES:
+            self._common.turns.add(transfer)
         self._counters.started += 1
         if not terms.oack:
             self._tell_start(transfer, out)
@@ -78,6 +83,13 @@ class Reads(Side):
         self._common.tell("tftp.changed", transfer, out, why=detail)
         self._common.refuse(transfer, ErrorCode.UNDEFINED, "the file changed while it was being sent", out)
 
+    def apart(self, transfer: Transfer, block: int, now: float, out: Output) -> None:
+        """An ACK of a transfer that is fresh, or late: a late one waits for its turn, and nothing of it is sent again meanwhile."""
+        if not transfer.fresh and self._common.turns.waits(transfer, block, now):
+            self._timers.disarm(transfer)
+        else:
+            self.acknowledged(transfer, block, now, out)
+
     def acknowledged(self, transfer: Transfer, block: int, now: float, out: Output) -> None:
         """An ACK. ``TftpServer`` does the same in its own words for those in full flow."""
         acked = transfer.acked
@@ -95,6 +107,14 @@ class Reads(Side):
             self._timers.arm(transfer, due_at)
         else:
             transfer.due_at = due_at
+
+    def serve_late(self, now: float, out: Output) -> None:
+        """The acknowledgments of late ones whose turn it is."""
+        for transfer, number, heard_at in self._common.turns.next(now):
+            transfer.since_at += now - heard_at  # the round trip ended when it came
+            self.acknowledged(transfer, number, now, out)
+            if transfer.due_at == NEVER and transfer.id in self._common.reading:
+                self._timers.arm(transfer, now + transfer.rto_s)
 
     def rests(self, transfer: Transfer, now: float, out: Output) -> None:
         """An ACK has come on which nothing leaves: it was the last, or says nothing new."""

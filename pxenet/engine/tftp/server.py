@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import islice
 
 from pxenet.engine.surface import Flight, Output, Progress
-from pxenet.engine.tftp.admission import MANY, Admission, Rank
+from pxenet.engine.tftp.admission import Admission, Rank
 from pxenet.engine.tftp.common import Common
 from pxenet.engine.tftp.reads import Reads
 from pxenet.engine.tftp.reception import Reception, Stage
@@ -25,6 +25,7 @@ from pxenet.engine.tftp.session import Session
 from pxenet.engine.tftp.settings import TftpSettings, TftpStatistics
 from pxenet.engine.tftp.takeover import Orphan, Orphans, Resumption
 from pxenet.engine.tftp.transfer import Transfer
+from pxenet.engine.tftp.turns import MANY
 from pxenet.engine.tftp.writes import Writes
 from pxenet.events import Event
 from pxenet.model import Absent, Content, Verdict
@@ -53,6 +54,8 @@ class TftpServer:
         self._admission = Admission(settings.max_waiting, settings.lag_limit_s)
         self._load = self._admission.load
         self._strained, self._waiting = self._load.full, self._admission.by_peer
+        self._turns = self._common.turns
+        self._late = self._turns.late
         self._retired = False
         # Machines of one kind ask with the very same octets: of 100 that boot at once, 99 requests are known.
         self._known = lru_cache(_REQUESTS)(parse)
@@ -85,6 +88,7 @@ class TftpServer:
     def receive(self, batch: Sequence[Datagram], now: float) -> Output:
         """Take what arrived. Bad packets are counted and dropped, never raised."""
         out = Output()
+        late = self._turns.heard
         if isinstance(batch, Quads):
             count = len(batch.peers)
             self._quads(batch, now, out)
@@ -92,6 +96,8 @@ class TftpServer:
             count = len(batch)
             for datagram in batch:
                 self._parsed(datagram, now, out)
+        if self._late:
+            self._turns.others(count - (self._turns.heard - late), now)
         if count >= BATCH or self._strained or self._waiting:
             if count:
                 self._load.heard(batch[0].port, count, now)
@@ -138,13 +144,16 @@ class TftpServer:
                 self._reads.due(session, now, out)
             elif isinstance(session, Reception):
                 self._writes.due(session, now, out)
+        self._reads.serve_late(now, out)
         self._begin_waiting(now, out)
         return out
 
     def deadline(self) -> float:
         """When ``tick`` is next needed; it may be a little early, never late."""
         at = self._common.timers.next_at()
-        return min(at, self._admission.due_at()) if self._waiting else at
+        if self._waiting or self._late:
+            at = min(at, self._admission.due_at(), self._turns.since_at)
+        return at
 
     def reading(self) -> Collection[int]:
         """The ids of the wants of all reads under way; not to be kept."""
@@ -168,6 +177,11 @@ class TftpServer:
 
     # Too much at once
 
+    def _full(self, now: float) -> bool:
+        """No read more can be answered in time. Late ones do not count: they get what others leave."""
+        reading = len(self._common.reading)
+        return reading >= self._settings.max_transfers or reading - len(self._late) >= self._load.most(now)
+
     def _wait(self, datagram: Datagram, request: Request, now: float, out: Output) -> None:
         """An RRQ that cannot be served now."""
         peers, address = self._common.peers, peer_address(datagram.peer)
@@ -183,7 +197,9 @@ class TftpServer:
         """Those who wait, as far as it is their turn."""
         if not self._waiting:
             return
-        begin = self._admission.next(len(self._common.reading), self._settings.max_transfers, now)
+        late = len(self._late)
+        reading = len(self._common.reading) - late
+        begin = self._admission.next(reading, self._settings.max_transfers - late, now)
         self._counters.waited += len(begin)
         for waiting in begin:
             self._reads.request(waiting.datagram, waiting.request, now, out)
@@ -200,8 +216,8 @@ class TftpServer:
         for session, word, peer in zip(sessions, batch.words, batch.peers, strict=True):
             if session.__class__ is not Transfer or word >> 16 != _ACK:
                 self._parsed(batch.datagram(peer, word), now, out)
-            elif session.fresh:
-                reads.acknowledged(session, word & 0xFFFF, now, out)
+            elif session.apart:
+                reads.apart(session, word & 0xFFFF, now, out)
             elif first := session.acknowledge(word, now):
                 streams.append(session.stream)
                 firsts.append(first)
@@ -232,7 +248,7 @@ class TftpServer:
         elif isinstance(packet, Error):
             self._aborted(session, packet, out)
         elif isinstance(packet, Ack) and isinstance(session, Transfer):
-            self._reads.acknowledged(session, packet.block, now, out)
+            (self._reads.apart if session.apart else self._reads.acknowledged)(session, packet.block, now, out)
         elif isinstance(packet, Data) and isinstance(session, Reception):
             self._writes.received(session, packet, now, out)
         else:
@@ -312,8 +328,7 @@ class TftpServer:
             text = f"mode {request.mode!r} is not served, use octet"
             self._common.refuse_request(datagram, request, text, out)
         elif request.op is OpCode.RRQ:
-            most = min(settings.max_transfers, self._load.most(now))
-            if self._waiting or len(self._common.reading) >= most:
+            if self._waiting or self._full(now):
                 self._wait(datagram, request, now, out)
             else:
                 self._reads.request(datagram, request, now, out)

@@ -40,6 +40,7 @@ class Session:
     """One transfer: a request, the pair of ports it runs between, and its retransmission timer."""
 
     __slots__ = (
+        "apart",
         "armed_at",
         "calm_s",
         "cap_s",
@@ -49,6 +50,7 @@ class Session:
         "fresh",
         "id",
         "interface",
+        "late",
         "path",
         "peer",
         "port",
@@ -82,6 +84,10 @@ class Session:
         self.path = request.filename
         self.fresh = True
         """Nothing but its request came from the peer yet."""
+        self.late = False
+        """Others come first: see ``turns``."""
+        self.apart = True
+        """Fresh, or late: not what most packets belong to."""
         self.due_at = NEVER
         self.armed_at = NEVER
         self.started_at = now
