@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tftp_crowd import BLKSIZE, EDK2, EVERYONE, GRUB, PXELINUX, UBOOT, Crowd, Firmware, machines
-from tftp_harness import PORTS, SERVER
+from tftp_harness import PORTS, SERVER, content
 
 from pxenet.engine.surface import NEVER
-from pxenet.engine.tftp import TftpSettings
+from pxenet.engine.tftp import TftpServer, TftpSettings
 from pxenet.engine.tftp.admission import CROWD, UNLIMITED, WAIT_S, Admission, Load, Rank
 from pxenet.net.datagram import BATCH, Datagram, pack_peer
-from pxenet.wire.tftp import OpCode, Request, serialize
+from pxenet.wire.tftp import Ack, OpCode, Request, serialize
 
 ASKED = Request(OpCode.RRQ, "file")
 SETTINGS = TftpSettings(tid_ports=PORTS, max_windowsize=64)
@@ -73,20 +73,19 @@ def test_a_fast_server_never_lets_anybody_wait() -> None:
 
 def test_those_in_transfer_finish_first() -> None:
     """As many are under way as can be answered in time, the others begin as those end: half of the machines are done sooner than if
-    all had begun at once, none later than a moment, and less is sent twice.
+    all had begun at once, and none later than a moment.
     """
-    one, all_at_once = (Crowd(machines(1000, EVERYONE, FILE), 0.0001, settings=each) for each in (SETTINGS, OPEN))
+    one, all_at_once = (Crowd(machines(1000, EVERYONE, FILE), 0.00005, settings=each) for each in (SETTINGS, OPEN))
     one.run()
     all_at_once.run()
     for crowd in (one, all_at_once):
         assert 1000 == crowd.server.statistics().completed
-    assert 490 <= one.most_reading <= 564  # 50 ms are 500 packets, and a step
+    assert 490 <= one.most_reading <= 564  # 25 ms are 500 packets, and a step
     assert 1000 == all_at_once.most_reading
     took, took_all = (sorted(machine.took_s for machine in crowd.machines) for crowd in (one, all_at_once))
     assert took[500] < 0.85 * took_all[500]
     assert statistics.mean(took) < 0.95 * statistics.mean(took_all)
     assert took[-1] < 1.05 * took_all[-1]
-    assert one.server.statistics().retransmits < all_at_once.server.statistics().retransmits
     assert ["tftp.saturated", "tftp.caught_up"] == [
         event.kind for event in one.events if event.kind in ("tftp.saturated", "tftp.caught_up", "tftp.dropped")
     ]
@@ -122,6 +121,25 @@ def test_what_cannot_wait_is_counted() -> None:
     assert counted.overload > 100
     assert counted.overload == Counter(event.kind for event in crowd.events)["tftp.dropped"]
     assert 1000 == counted.completed
+
+
+def test_a_late_copy_begins_nothing() -> None:
+    """What is asked may be heard late when much waits: the same request of a client in full flow is a copy then, and counted."""
+    server, (peer, other) = TftpServer(SETTINGS), (pack_peer(n, 2070) for n in range(2))
+
+    def wants(at: float) -> int:
+        out = server.receive([Datagram(serialize(ASKED), peer, SERVER, 69, 2)], at)
+        for want in out.wants:
+            server.provide(want.id, content(bytes(9 * BLKSIZE)), at)
+        return len(out.wants)
+
+    assert 1 == wants(0.0)
+    server.receive([Datagram(serialize(Ack(1)), peer, SERVER, PORTS[1], 2)], 0.1)
+    server.receive([Datagram(serialize(Ack(1)), other, SERVER, PORTS[0], 2)] * BATCH, 0.2)
+    assert 0 == wants(0.3)
+    assert 1 == server.statistics().repeats
+    server.receive([Datagram(serialize(Ack(1)), other, SERVER, PORTS[0], 2)], 0.4)
+    assert 1 == wants(0.5)
 
 
 # The queue

@@ -316,9 +316,12 @@ class TftpServer:
                 self._reads.again(session, now, out)
             elif isinstance(session, Reception):
                 self._writes.again(session, out)
-        elif not self._settings.single_port or now - session.progress_at >= self._settings.patience.first_s:
+        elif now - session.progress_at >= self._settings.patience.first_s or not (
+            self._settings.single_port or self._strained or self._waiting
+        ):
             return False
-        # With a single port there is no second one to answer from: what is in full flow is not begun anew.
+        # What is in full flow is not begun anew where there is no second port to answer from, or requests come late because all
+        # has to wait.
         self._counters.repeats += 1
         return True
 

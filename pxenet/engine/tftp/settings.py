@@ -33,8 +33,8 @@ class TftpSettings:
     """Writes at once; further requests are left unanswered, and counted."""
     max_transfers: int = 20_000
     """Reads at once; further requests wait."""
-    lag_limit_s: float = 0.05
-    """When acknowledgments wait for longer, further reads wait: as long as ``Patience.floor_s``, for then packets are sent twice."""
+    lag_limit_s: float = 0.025
+    """When acknowledgments wait for longer, further reads wait: half of ``Patience.floor_s``, after which packets are sent again."""
     max_waiting: int = 20_000
     """Requests that wait for their turn; further ones are left unanswered, and counted: clients ask again."""
     patience: Patience = field(default_factory=Patience)
