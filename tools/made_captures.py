@@ -43,7 +43,11 @@ from pxenet.wire.options import Options  # noqa: E402
 
 SERVER, OTHER, ROUTER = 0x0A4D0001, 0x0A4D0002, 0x0A4E0001
 _LIMITED = 0xFFFFFFFF
-_BEHIND = '[[dhcp.subnet]]\nnetwork = "10.78.0.0/24"\npool = "10.78.0.100-10.78.0.199"\nrouter = "10.78.0.1"\n'
+_RASPBERRIES = bytes.fromhex("b827eb580001"), bytes.fromhex("dca632580002")
+"""Their hardware addresses begin with what their maker was given: by that the ROM of the 3B is known."""
+
+_ANYWHERE = {"etag": '"1"', "last-modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+"""Headers whose values are those of the files of one checkout."""
 
 _ONE_BY_ONE = Power(1, 7.0)
 
@@ -93,6 +97,8 @@ class Scene:
     link: int = ETHERNET
     relayed: bool = False
     beside: bool = False
+    known: tuple[bytes, ...] = ()
+    """The machines' hardware addresses, where it matters which they are."""
     again_s: float = 0.0
     """A machine that has come to its end is installed again so much later, once."""
 
@@ -101,8 +107,8 @@ SCENES = (
     Scene("uefi-ia32", {"uefi-ia32": 1}),
     Scene("uefi-arm64", {"uefi-arm64": 1, "http-arm64": 1}),
     Scene("u-boot", {"u-boot": 1}),
-    Scene("raspberry", {"raspberry": 1, "raspberry-4": 1}),
-    Scene("relayed", {"bios": 1, "uefi": 1}, lambda text: text.replace("[boot]", _BEHIND + "[boot]"), relayed=True),
+    Scene("raspberry", {"raspberry": 1, "raspberry-4": 1}, known=_RASPBERRIES),
+    Scene("relayed", {"bios": 1, "uefi": 1}, relayed=True),
     Scene("proxy-4011", {"uefi": 1}, lambda text: text.replace('mode = "server"', 'mode = "proxy"'), beside=True),
     Scene("two-servers", {"uefi": 1}, beside=True),
     Scene("fragments", {"u-boot": 1, "bios": 1}, shape=in_pieces),
@@ -174,7 +180,9 @@ class Recorder(Link):
         lines += [f"{name}: {value}" for name, value in fetch.headers]
         asked = "\r\n".join([*lines, "", ""]).encode() + fetch.body
         status = f"HTTP/1.1 {reply.status} {http.HTTPStatus(reply.status).phrase}"
-        head = "\r\n".join([status, *(f"{name}: {value}" for name, value in reply.headers), "", ""]).encode()
+        head = "\r\n".join(
+            [status, *(f"{name}: {_ANYWHERE.get(name.lower(), value)}" for name, value in reply.headers), "", ""]
+        ).encode()
         middle_ns = (began_ns + end_ns) // 2
         for frame in (
             *talk.opened(began_ns), *talk.heard(middle_ns, asked), *talk.said(end_ns, head),
@@ -229,7 +237,7 @@ def recorded(scene: Scene) -> list[Frame]:
         return now + after_s
 
     relay = Relay(ROUTER, SERVER, circuit_id=b"port 7")
-    plan = Plan(scene.mix, power=scene.power, seed=1)
+    plan = Plan(scene.mix, power=scene.power, seed=1, known=scene.known)
     fleet = Fleet(plan, relay_of=lambda index: relay if scene.relayed else None, again=again)
     link = Recorder(fleet, scene)
     store = MemoryStore(bytes(32))

@@ -13,6 +13,7 @@ from pxenet.replay.result import BootResult, results
 CAPTURES = Path(__file__).parents[2] / "captures"
 RACK = CAPTURES / "rack"
 ALL = {path.stem: path for path in sorted(CAPTURES.glob("*.pcap"))}
+MADE = {path.stem: path for path in sorted(CAPTURES.glob("made/*.pcap"))}
 
 
 def rack_text() -> str:
