@@ -38,8 +38,8 @@ SERVER = parse_address("10.77.0.1")
 
 HOSTS = """
 [[dhcp.subnet]]
-network = "10.78.0.0/24"
-pool = "10.78.0.100-10.78.0.101"
+network = "10.79.0.0/24"
+pool = "10.79.0.100-10.79.0.101"
 [[host]]
 name = "web01"
 mac = "52:54:00:77:01:01"
@@ -145,7 +145,7 @@ def test_why_others_were_not_chosen(settings: Settings) -> None:
     someone = Lease(parse_address("10.77.0.50"), b"\1" + STRANGER, STRANGER, BEGAN_AT + 3600)
     store.commit([someone])
     offer = decisions(explain_machine(settings, WEB01, arch="bios", store=store))[0]
-    assert any(other.startswith("10.78.0.0/24: we have no address in it") for other in reason(offer, "network").others)
+    assert any(other.startswith("10.79.0.0/24: we have no address in it") for other in reason(offer, "network").others)
     assert ("10.77.0.50 (its [[host]] reserves it): somebody else has it",) == reason(offer, "address").others
     assert ("boot its local disk: only when it has reported the end of its installation",) == reason(
         offer, "to do"
@@ -156,12 +156,12 @@ def test_why_others_were_not_chosen(settings: Settings) -> None:
 
 def test_behind_a_relay(settings: Settings) -> None:
     """The relay's address tells the network, and the explanation says so."""
-    relay = parse_address("10.78.0.1")
+    relay = parse_address("10.79.0.1")
     offer = decisions(explain_machine(settings, STRANGER, relay=relay))[0]
     network = reason(offer, "network")
-    assert network.taken.startswith("10.78.0.0/24")
-    assert "its relay has that address (10.78.0.1)" == network.because
-    assert "10.77.0.0/24: 10.78.0.1 is not in it" in network.others
+    assert network.taken.startswith("10.79.0.0/24")
+    assert "its relay has that address (10.79.0.1)" == network.because
+    assert "10.77.0.0/24: 10.79.0.1 is not in it" in network.others
 
 
 def test_what_the_store_knows_counts(settings: Settings) -> None:
