@@ -23,7 +23,7 @@ def test_a_portion_is_what_its_seed_makes_of_it(protocol: str, tmp_path: Path) -
     job = Job(protocol, 7, 3, COUNT, str(tmp_path))
     first, fault = portion(job)
     assert ("", COUNT) == (fault, first["packets"])
-    assert first["answers"]
+    assert first["answers"] or first["boots"]
     assert (first, "") == portion(job)
     assert first != portion(replace(job, seed=8))[0]
 

@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
+from provekit.captures import CaptureTarget
 from provekit.corpus import (
     HTTP_TOKENS,
     NAMES,
@@ -337,4 +339,25 @@ class HttpTarget(Target):
         self.count["answers"] += 1
 
 
-TARGETS: dict[str, type[Target]] = {"dhcp": DhcpTarget, "tftp": TftpTarget, "http": HttpTarget}
+class Thrown(Protocol):
+    """What packets are thrown at."""
+
+    def make(self) -> bytes:
+        """The next packet."""
+        ...
+
+    def take(self, packets: list[bytes]) -> None:
+        """Feed these. Whatever is raised is a fault."""
+        ...
+
+    def done(self) -> Counter[str]:
+        """What became of all of them."""
+        ...
+
+
+TARGETS: dict[str, Callable[[Path, Random], Thrown]] = {
+    "dhcp": DhcpTarget,
+    "tftp": TftpTarget,
+    "http": HttpTarget,
+    "capture": CaptureTarget,
+}

@@ -1,4 +1,5 @@
-"""Millions of damaged packets for each protocol, through codecs, engines, policy and content: nothing but counted drops.
+"""Millions of damaged packets for each protocol, through codecs, engines, policy and content, and of captured frames through the
+readers of captures: nothing but counted drops.
 
 Packets come in portions, each with a rack and a seed of its own, so that whatever fails can be had again alone. Portions run on two
 processes. What fails is saved with its seed and its bytes.
