@@ -37,6 +37,7 @@ PACKAGES = {
     "perfdhcp": "kea-admin",
     "qemu-system-x86_64": "qemu-system-x86",
     "rpmbuild": "rpm",
+    "strace": "strace",
     "tftp": "tftp-hpa",
     "tmux": "tmux",
     "tshark": "tshark",

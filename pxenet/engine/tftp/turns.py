@@ -2,7 +2,7 @@
 
 That is what an address reads beyond its first few transfers, and windows so large that one of them holds up a hundred blocks of others.
 Their acknowledgments wait here for their turn, by address. While others are heard, all late ones together get one block for every
-``SHARE`` of theirs, and a window at least; as soon as nobody else is heard they have the whole server. So a greedy client can
+``SHARE`` of theirs, and a few at least; as soon as nobody else is heard they have the whole server. So a greedy client can
 take what is left over, but cannot slow the rest by more than its share.
 
 Knows transfers by their id, address and window. Must not know what an acknowledgment does.
@@ -25,6 +25,9 @@ LARGE_BYTES = 32 * 1024
 
 SHARE = 8
 """Blocks of others for each late one."""
+
+LEAST = 8
+"""Blocks that late ones get in each turn, however little others need: they hold up a block by 50 us, and are sent by one call."""
 
 _ALONE_S = 0.01
 """Nobody else was heard for so long: whoever comes then is so far away that a burst before him is nothing."""
@@ -97,7 +100,7 @@ class Turns:
 
     def next(self, now: float) -> list[tuple[Transfer, int, float]]:
         """Whose turn it is now, one window of each address after the other: (transfer, number, when it came)."""
-        blocks = _BURST if self.alone(now) else min(BATCH, self._credit // SHARE)
+        blocks = _BURST if self.alone(now) else min(BATCH, max(LEAST, self._credit // SHARE))
         self._credit = 0
         found: list[tuple[Transfer, int, float]] = []
         while self._order:
