@@ -22,6 +22,9 @@ from pxenet.wire.text import address_text
 
 _BINL_PORT = 4011
 _IGNORED = (OptionCode.MESSAGE_TYPE, OptionCode.OVERLOAD)
+_TIMES = (OptionCode.LEASE_TIME, OptionCode.T1, OptionCode.T2)
+_AGE = 0.01
+"""A machine that asks again during its boot is told what is left of its lease: so much of it is no other lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def differences(part: Part) -> list[Difference]:
         if after is None:
             continue
         family = _family(before.reader, part.role)
-        for difference in _of_messages(before, after, family):
+        for difference in of_messages(before, after, family):
             key = (before.reader, difference.what, difference.recorded, difference.now)
             if key not in told:
                 told.add(key)
@@ -135,7 +138,8 @@ def _family(reader: str, role: Role) -> str:
     return IPXE_FAMILY if reader == IPXE else SYSTEM_FAMILY
 
 
-def _of_messages(before: Answer, after: Answer, family: str) -> Iterator[Difference]:
+def of_messages(before: Answer, after: Answer, family: str) -> Iterator[Difference]:
+    """What two answers do not have in common."""
     fields: tuple[tuple[Field, str, str], ...] = tuple(
         (name, _field(before.message, name), _field(after.message, name))
         for name in ("yiaddr", "siaddr", "file", "sname")
@@ -145,12 +149,19 @@ def _of_messages(before: Answer, after: Answer, family: str) -> Iterator[Differe
             yield Difference(before.name, str(field), old, new, care(field, family))
     old_options, new_options = before.message.options, after.message.options
     for code in dict.fromkeys([code for code, _ in old_options] + [code for code, _ in new_options]):
-        if code in _IGNORED or old_options.raw(code) == new_options.raw(code):
+        if code in _IGNORED or _alike(code, old_options.raw(code), new_options.raw(code)):
             continue
         row = old_options.space.row(code).name
         yield Difference(
             before.name, f"{code} {row}", _option(old_options, code), _option(new_options, code), care(code, family)
         )
+
+
+def _alike(code: int, old: bytes | None, new: bytes | None) -> bool:
+    if code in _TIMES and old is not None and new is not None and len(old) == len(new) == 4:
+        before, after = int.from_bytes(old, "big"), int.from_bytes(new, "big")
+        return abs(after - before) <= before * _AGE
+    return old == new
 
 
 def _field(message: Message, name: str) -> str:

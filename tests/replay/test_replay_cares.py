@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pxenet.replay.cares import TABLE, TFTP_OPTIONS, Field, care
+from pxenet.replay.cares import SYSTEM, TABLE, TFTP_OPTIONS, Field, care
 from pxenet.replay.cast import FAMILIES
-from pxenet.wire.options import DHCP
+from pxenet.replay.compare import Answer, of_messages
+from pxenet.wire.dhcp import Message
+from pxenet.wire.iana import BOOTREPLY
+from pxenet.wire.options import DHCP, Options
 
 KNOWN = {*FAMILIES.values(), "BIOS PXE ROM", "*"}
 HEADER = {"yiaddr", "siaddr", "file", "sname"}
@@ -49,3 +52,14 @@ def test_who_cares(field: Field, family: str, cares: bool, word: str) -> None:
 def test_tftp_options() -> None:
     """Every option of this server has its meaning."""
     assert {"blksize", "tsize", "timeout", "windowsize"} == set(TFTP_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("now", "told"), [(43_200, False), (43_190, False), (42_900, False), (42_000, True), (600, True)]
+)
+def test_a_lease_that_has_aged_is_the_same(now: int, told: bool) -> None:
+    """What is left of it, told minutes later, is no difference; another length is."""
+    before, after = (
+        Answer("system", "ACK", Message(BOOTREPLY, options=Options.build({51: seconds}))) for seconds in (43_200, now)
+    )
+    assert told == bool(list(of_messages(before, after, SYSTEM)))
