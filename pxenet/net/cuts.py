@@ -79,7 +79,7 @@ Run = tuple[Layout, Flight]
 
 
 @dataclass(slots=True)
-class _Piece:
+class Piece:
     """One message: blocks of one window."""
 
     layout: Layout
@@ -102,12 +102,15 @@ class BlockSender:
         "_sources",
         "_udp",
         "_view",
+        "left",
         "unsegmented",
     )
 
     def __init__(self, udp: UdpSocket, unsegmented: dict[bytes, None]) -> None:
         self._udp = udp
         self.unsegmented = unsegmented
+        self.left: list[Piece] = []
+        """What the kernel has no room for, in order, until somebody takes it."""
         names = BATCH * _MESSAGE.size
         controls = names + BATCH * _NAME_BYTES
         self._memory = mmap.mmap(-1, controls + BATCH * _CONTROL_BYTES)
@@ -137,9 +140,8 @@ class BlockSender:
         self._controls: dict[tuple[int, int], bytes] = {}
 
     def send(self, runs: Sequence[Run]) -> list[Stream]:
-        """Hand blocks to the kernel; the streams of what could not be read. What is refused otherwise is counted as lost.
-
-        Those of one peer leave in order as long as they are in one run.
+        """Hand blocks to the kernel; the streams of what could not be read. What there is no room for is in ``left`` then, what is
+        refused otherwise is counted as lost. Those of one peer leave in order as long as they are in one run.
         """
         unread: list[Stream] = []
         if self._fit(runs):
@@ -155,16 +157,19 @@ class BlockSender:
                 return False
         return sum([len(flight.counts) for _, flight in runs]) <= BATCH
 
-    def _pieces_of(self, whole: _Piece) -> list[_Piece]:
+    def _pieces_of(self, whole: Piece) -> list[Piece]:
         """What one message each may carry: a window in as few as the limits allow, block by block where a route takes no segments."""
         most = 1 if whole.stream.to[4:8] in self.unsegmented else _most(whole.layout)
         end = whole.first + whole.count
         return [
-            _Piece(whole.layout, whole.stream, first, min(most, end - first)) for first in range(whole.first, end, most)
+            Piece(whole.layout, whole.stream, first, min(most, end - first)) for first in range(whole.first, end, most)
         ]
 
-    def _send_pieces(self, pieces: Sequence[_Piece], unread: list[Stream]) -> None:
+    def _send_pieces(self, pieces: Sequence[Piece], unread: list[Stream]) -> None:
         for at in range(0, len(pieces), BATCH):
+            if self.left:
+                self.left += pieces[at:]
+                return
             self._send_batch([(piece.layout, _Single(piece)) for piece in pieces[at : at + BATCH]], unread)
 
     def _send_batch(self, runs: Sequence[Run], unread: list[Stream]) -> None:
@@ -184,7 +189,7 @@ class BlockSender:
             self._shape(_flat(runs))
         self._flush(runs, counts, unread)
 
-    def _shape(self, pieces: Sequence[_Piece]) -> None:
+    def _shape(self, pieces: Sequence[Piece]) -> None:
         """The rest of each message, where it is not what it was: how many iovecs, and how it leaves."""
         controls = self._names + BATCH * _NAME_BYTES
         for index, piece in enumerate(pieces):
@@ -221,6 +226,9 @@ class BlockSender:
             if number == errno.EINTR:
                 continue
             pieces = _flat(runs)
+            if number == errno.EAGAIN:
+                self.left += pieces[done:]
+                return
             piece = pieces[done]
             if number == errno.EFAULT:
                 unread.append(piece.stream)
@@ -244,10 +252,10 @@ def _most(layout: Layout) -> int:
     return min(MAX_SEGMENTS, MAX_PAYLOAD // (layout.blksize + HEADER_BYTES))
 
 
-def _flat(runs: Sequence[Run]) -> list[_Piece]:
+def _flat(runs: Sequence[Run]) -> list[Piece]:
     """The windows one by one, in the order in which they leave."""
     return [
-        _Piece(layout, stream, first, count)
+        Piece(layout, stream, first, count)
         for layout, flight in runs
         for stream, first, count in zip(flight.streams, flight.firsts, flight.counts, strict=True)
     ]
@@ -262,5 +270,5 @@ class _Single:
 
     __slots__ = ("counts", "firsts", "streams")
 
-    def __init__(self, piece: _Piece) -> None:
+    def __init__(self, piece: Piece) -> None:
         self.streams, self.firsts, self.counts = (piece.stream,), (piece.first,), (piece.count,)

@@ -17,11 +17,12 @@ from pxenet.engine.surface import NEVER, Blocks, Engine, Flight, Output, Stream,
 from pxenet.engine.tftp.blocks import ContentChanged, datagrams
 from pxenet.model import Absent, Change, Content, Later, Missing, Region, Verdict
 from pxenet.net.batched import BatchedUdpSocket
-from pxenet.net.datagram import BROADCAST, Send, pack_peer, peer_port
+from pxenet.net.datagram import BATCH, BROADCAST, Send, pack_peer, peer_port
 from pxenet.net.link import Link
 from pxenet.net.mapped import Layout
 from pxenet.net.udp import UdpSocket
 from pxenet.server.maps import Maps, Way, look_at
+from pxenet.server.outbox import Outbox
 from pxenet.server.tap import Tap
 
 _PLAIN = object()
@@ -37,6 +38,8 @@ class ShellStatistics:
 
     frames: int = 0
     unsent: int = 0
+    delayed: int = 0
+    """Windows for which the network had no room at once."""
 
 
 class House(Protocol):
@@ -68,7 +71,10 @@ class Commits(Protocol):
 
 
 class Shell:
-    """Drives one engine over its sockets. ``clock`` is the engine's (wall or monotonic)."""
+    """Drives one engine over its sockets. ``clock`` is the engine's (wall or monotonic).
+
+    ``behind`` is told for how long windows had to wait for the network, and the time.
+    """
 
     def __init__(
         self,
@@ -79,9 +85,14 @@ class Shell:
         clock: Callable[[], float],
         link: Link | None = None,
         tap: Tap | None = None,
+        behind: Callable[[float, float], None] = lambda lag_s, now: None,
     ) -> None:
         self._engine = engine
         self._sockets = sockets
+        self._behind = behind
+        self._outboxes = {udp: Outbox() for udp in sockets if isinstance(udp, BatchedUdpSocket)}
+        self._held: set[BatchedUdpSocket] = set()
+        """Those with something in their outbox."""
         # A reply leaves by the socket that has its port; where each interface has its own, by that of its interface.
         self._by_port = {udp.port: udp for udp in reversed(sockets)}
         self._by_interface = {(udp.port, udp.interface): udp for udp in sockets}
@@ -101,6 +112,8 @@ class Shell:
         async with trio.open_nursery() as nursery:
             for udp in self._sockets:
                 nursery.start_soon(self._receive, udp)
+            for batched in self._outboxes:
+                nursery.start_soon(self._write, batched)
             nursery.start_soon(self._tick)
             nursery.start_soon(self._age)
             task_status.started()
@@ -122,6 +135,27 @@ class Shell:
             self.obey(self._engine.receive(batch, self._clock()))
             # After each batch, for a flood of DISCOVERs must not keep transfers from their turn.
             await trio.lowlevel.checkpoint()
+
+    async def _write(self, udp: BatchedUdpSocket) -> None:
+        """What the kernel has no room for leaves when it has."""
+        outbox = self._outboxes[udp]
+        while True:
+            await outbox.filled()
+            await trio.lowlevel.wait_writable(udp.socket)
+            now = self._clock()
+            taken = outbox.take(BATCH)
+            self._behind(now - taken[0].since_at, now)
+            mapped: dict[Way, Flight] = {}
+            for each in taken:
+                if isinstance(way := each.blocks.stream.way, Way):
+                    mapped.setdefault(way, Flight()).add(each.blocks)
+            said: list[Output] = []
+            self._send_runs(udp, [(way.layout, run) for way, run in mapped.items()], now, said)
+            outbox.put_back(_left(udp), taken)
+            if not outbox:
+                self._held.discard(udp)
+            for output in said:
+                self.obey(output)
 
     async def _tick(self) -> None:
         """Wake the engine at its deadlines; sleep again when an earlier one appears."""
@@ -278,6 +312,20 @@ class Shell:
     def _cut(
         self, udp: BatchedUdpSocket, runs: Sequence[tuple[Layout, Flight]], now: float, said: list[Output]
     ) -> None:
+        if udp in self._held:  # nothing overtakes what waits
+            left = [blocks for _, flight in runs for blocks in flight]
+        else:
+            self._send_runs(udp, runs, now, said)
+            left = _left(udp) if udp.blocks.left else []
+        if left:
+            self._held.add(udp)
+            self.statistics.delayed += len(left)
+            for blocks in left:
+                self._outboxes[udp].add(blocks, now)
+
+    def _send_runs(
+        self, udp: BatchedUdpSocket, runs: Sequence[tuple[Layout, Flight]], now: float, said: list[Output]
+    ) -> None:
         before = udp.statistics.unsent
         unread = udp.blocks.send(runs)
         self.statistics.unsent += udp.statistics.unsent - before
@@ -302,6 +350,19 @@ class Shell:
 
     def _socket(self, port: int, interface: int) -> UdpSocket:
         return self._by_interface.get((port, interface)) or self._by_port[port]
+
+
+def _left(udp: BatchedUdpSocket) -> list[Blocks]:
+    """The windows, or ends of windows, that the kernel had no room for."""
+    pieces, udp.blocks.left = udp.blocks.left, []
+    found: list[Blocks] = []
+    for piece in pieces:
+        assert isinstance(piece.stream, Stream)
+        if found and found[-1].stream is piece.stream:
+            found[-1].count += piece.count
+        else:
+            found.append(Blocks(piece.stream, piece.first, piece.count))
+    return found
 
 
 def read_region(region: Region, offset: int, length: int) -> bytes:

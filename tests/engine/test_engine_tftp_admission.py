@@ -60,6 +60,32 @@ def test_a_server_at_rest_knows_no_limit() -> None:
     assert UNLIMITED == load.most(2.79)
 
 
+def test_the_network_may_be_what_is_slow() -> None:
+    """What left had waited for four times as long as it may: a quarter of the transfers is enough, until that is long ago."""
+    load = Load(0.05)
+    load.behind(0.04, 100, 0.0)
+    assert UNLIMITED == load.most(0.0)
+    load.behind(0.2, 100, 1.0)
+    assert (25, 25, UNLIMITED) == (load.most(1.0), load.most(1.19), load.most(1.2))
+    load.behind(0.2, 100, 2.0)
+    load.heard(1, BATCH, 2.0)
+    load.heard(1, BATCH, 2.125)  # 51 in time: the server could do more than the network
+    assert 25 == load.most(2.125)
+    assert 2.2 == load.known_until()
+    assert 51 == load.most(2.3)
+
+
+def test_what_the_network_does_not_take_lets_others_wait() -> None:
+    """Whoever asks meanwhile begins when it is over."""
+    server = TftpServer(SETTINGS)
+    server.receive([asks(1)], 0.0)
+    server.behind(0.1, 0.0)
+    assert [] == server.receive([asks(2)], 0.01).wants
+    assert 1 == server.statistics().waiting
+    assert server.deadline() <= 0.1
+    assert ["file"] == [want.path for want in server.tick(0.11).wants]
+
+
 def test_a_fast_server_never_lets_anybody_wait() -> None:
     """A thousand machines in one instant, 10 us for each packet: no acknowledgment waits for 50 ms, so all begin at once."""
     crowd = Crowd(machines(1000, EVERYONE, FILE), packet_s=0.00001)

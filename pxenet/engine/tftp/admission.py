@@ -8,6 +8,8 @@ Each transfer has one packet under way, or one window, so an acknowledgment wait
 many they are, that is no overload as long as each is answered soon. Saturated is a server when acknowledgments would wait for longer
 than the shortest time-out after which packets are sent again: with each transfer more, more is sent twice, and all end later.
 
+The network is watched, too: for how long what leaves had to wait for it is told by who sends (``behind``).
+
 From then on new reads wait (``Admission``), and those under way come to their end. First come machines that are in the middle of their
 boot, or have asked again, by age; then all others, by age; last what an address asks for that reads much already. Nobody waits
 for longer than the least patient firmware does. What finds no place is counted, and told.
@@ -44,10 +46,26 @@ _LONGEST_TURN_S = 0.5
 UNLIMITED = 1 << 30
 
 
-class Load:
-    """How many transfers are answered in time: an acknowledgment must not wait for longer than ``limit_s``."""
+class _Bound:
+    """So many are answered in time, as far as is known: what was measured holds for a while."""
 
-    __slots__ = ("_heard", "_limit_s", "_most", "_until_at", "full")
+    __slots__ = ("most", "until_at")
+
+    def __init__(self) -> None:
+        self.most = UNLIMITED
+        self.until_at = -NEVER
+
+    def at(self, now: float) -> int:
+        """What holds now."""
+        if now >= self.until_at:
+            self.most, self.until_at = UNLIMITED, -NEVER
+        return self.most
+
+
+class Load:
+    """How many transfers are answered in time: an acknowledgment, and what answers it, must not wait for longer than ``limit_s``."""
+
+    __slots__ = ("_heard", "_limit_s", "_network", "_server", "full")
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -55,39 +73,46 @@ class Load:
         """Packets that came while some port was full."""
         self.full: dict[int, tuple[float, int]] = {}
         """By port whose last batch was full: when that came, and how many packets until then. Not to be changed by others."""
-        self._most = 0
-        self._until_at = -NEVER
+        self._server, self._network = _Bound(), _Bound()
 
     def heard(self, port: int, count: int, now: float) -> None:
         """A batch came, that is full or for which some other was."""
         self._heard += count
+        bound = self._server
         if count < BATCH:
             self.full.pop(port, None)
-            if count >= BATCH // 2 and now < self._until_at:
-                self._until_at = max(
-                    self._until_at, now + self._limit_s
+            if count >= BATCH // 2 and now < bound.until_at:
+                bound.until_at = max(
+                    bound.until_at, now + self._limit_s
                 )  # it says nothing new, but there was no rest either
             return
         at, heard = self.full.get(port, (-NEVER, 0))
         self.full[port] = now, self._heard
         turn_s = now - at
         if 0 < turn_s < _LONGEST_TURN_S:
-            self._most = int(self._limit_s * (self._heard - heard) / turn_s)
-            self._until_at = now + max(2 * turn_s, self._limit_s)
+            bound.most = int(self._limit_s * (self._heard - heard) / turn_s)
+            bound.until_at = now + max(2 * turn_s, self._limit_s)
+
+    def behind(self, lag_s: float, reading: int, now: float) -> None:
+        """What left had waited for the network for so long, with so many transfers under way."""
+        if lag_s > self._limit_s:
+            self._network.most = int(reading * self._limit_s / lag_s)
+            self._network.until_at = now + lag_s
 
     def most(self, now: float) -> int:
         """So many transfers can be under way, as far as is known."""
-        return self._most if now < self._until_at else UNLIMITED
+        return min(self._server.at(now), self._network.at(now))
 
     def loosen(self, reading: int, now: float) -> None:
         """It was quiet for a while, and some wait: allow a few more than there are."""
-        if now >= self._until_at:
-            self._most = reading + _STEP
-            self._until_at = now + self._limit_s
+        if self.most(now) == UNLIMITED:
+            self._server.most = reading + _STEP
+            self._server.until_at = now + self._limit_s
 
     def known_until(self) -> float:
-        """Until when ``most`` stays, if nothing else is heard."""
-        return self._until_at
+        """Until when ``most`` stays at least, if nothing else is heard."""
+        ends = [bound.until_at for bound in (self._server, self._network) if bound.most < UNLIMITED]
+        return min(ends, default=-NEVER)
 
 
 class Rank(enum.IntEnum):

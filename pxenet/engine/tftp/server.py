@@ -155,6 +155,10 @@ class TftpServer:
             at = min(at, self._admission.due_at(), self._turns.since_at)
         return at
 
+    def behind(self, lag_s: float, now: float) -> None:
+        """Windows had to wait for so long until the network took them."""
+        self._load.behind(lag_s, len(self._common.reading) - len(self._late), now)
+
     def reading(self) -> Collection[int]:
         """The ids of the wants of all reads under way; not to be kept."""
         return self._common.reading.keys()
