@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from bench.process import Process
 from bench.row import Figure, Place, Row, Sample, Target
 from bench.run import LOAD_CORE, SERVER_CORE, wait_until
 from bench.servers import ADDRESS, PXENET, TFTP_PEERS, Server
+from bench.wire import slow
 
 MIB = 1 << 20
 
@@ -24,6 +26,8 @@ class _Transfers:
     options: Mapping[str, object]
     peers_options: Mapping[str, object] | None = None
     """Other options for the peers, where they are compared without windows; empty: no peer is asked."""
+    rate: str = ""
+    """What the wire carries; empty: what it can."""
 
     @property
     def servers(self) -> Sequence[Server]:
@@ -45,7 +49,8 @@ class _Transfers:
             wait_until(process, lambda: serves_tftp(place))
             before_s, before_bytes = process.cpu_s(), process.peak_bytes()
             asked = {"server": ADDRESS, "name": "file", "expect": place.root / "file", **options}
-            load = clients("tftp", place.program, LOAD_CORE, asked)
+            with slow(self.rate) if self.rate else nullcontext():
+                load = clients("tftp", place.program, LOAD_CORE, asked)
             used_s, used_bytes = process.cpu_s() - before_s, process.peak_bytes() - before_bytes
         each = used_bytes / 1024 / ((load.complete + load.failed) or 1)
         return Sample(load, used_s, {"KiB each": each})
@@ -111,6 +116,19 @@ ROWS = (
         "1 % lost each way, windowsize 16, 20 clients",
         _Transfers(MIB, {"clients": 20, "blksize": 1428, "windowsize": 16, "loss": 0.01, "timeout": 3}, _LOST),
         (Figure(_MB, lambda sample: sample.mb_per_s, (Target("dnsmasq", 20),)),),
+    ),
+    Row(
+        "1000 clients of 1 MiB on a wire of 1 Gbit/s, windowsize 16",
+        _Transfers(
+            MIB,
+            {"clients": 1000, "blksize": 1428, "windowsize": 16, "timeout": 3, "tries": 20},
+            {"clients": 1000, "blksize": 1428, "timeout": 3, "tries": 20},
+            rate="1gbit",
+        ),
+        (
+            Figure("complete", lambda sample: sample.share_complete, (Target("", 1.0),)),
+            Figure(_MB, lambda sample: sample.mb_per_s, (Target("dnsmasq", 1.0), Target("atftpd", 1.0))),
+        ),
     ),
     Row(
         "10 000 clients of 64 KiB at once",

@@ -1,10 +1,12 @@
-"""A wire to a host beside this one: a veth pair whose other end is in a network namespace of its own."""
+"""Wires: to a host beside this one, a veth pair whose other end is in a network namespace of its own; and the loopback made slow."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from bench.generator import LoadError
@@ -48,6 +50,26 @@ class Wire:
         subprocess.run(["ip", "link", "delete", INTERFACE], capture_output=True, check=False)  # its peer goes with it
         self._host.kill()
         self._host.wait()
+
+
+@contextlib.contextmanager
+def slow(rate: str) -> Iterator[None]:
+    """The loopback carries no more than that (tc-tbf(8)), and drops what does not fit into 1.5 MB. Raises LoadError."""
+    _shape("add", "tbf", "rate", rate, "burst", "128kb", "limit", "1500000")
+    try:
+        yield
+    finally:
+        _shape("del")
+
+
+def _shape(verb: str, *how: str) -> None:
+    try:
+        command = ["tc", "qdisc", verb, "dev", "lo", "root", *how]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise LoadError("no tc, which makes a wire slow: apt-get install iproute2") from None
+    if done.returncode:
+        raise LoadError(f"the wire cannot be made slow: {done.stderr.strip()}")
 
 
 def _same(one: str, other: str) -> bool:
