@@ -29,6 +29,8 @@ class Kind:
     advice: str = ""
     again_s: float = 0.0
     """A boot meets such a fault many times over: the same of one machine is told again after so many seconds, not before."""
+    audit: bool = False
+    """Each one is told, however many there are: who cannot ask rightly cannot bring it about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,9 @@ KINDS: dict[str, Kind] = {
         "free disk space there, or repair the disk; it is tried again every few seconds",
     ),
     # Life of a machine
+    "answer.read": Kind(
+        Level.NOTICE, "is given its answer file {path} (read {count} of {most}; known by {evidence})", audit=True
+    ),
     "install.state": Kind(Level.NOTICE, "is now {state} (was {before}; {why})"),
     "install.installed": Kind(Level.NOTICE, "reports: installed. It boots its own disk from now on"),
     "install.failed": Kind(

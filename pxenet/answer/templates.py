@@ -10,6 +10,7 @@ import difflib
 import functools
 import os
 import stat
+import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -328,6 +329,7 @@ def _guarded(work: Callable[[], str], origin: str, spelled: Mapping[str, str]) -
             file, line, f"renders to more than {MAX_OUTPUT_BYTES} bytes, which are the limit"
         ) from None
     except MemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # what the template has made is the room for telling where it was
         raise ExceededError(*_place(error.__traceback__, origin, spelled), MEMORY) from None
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, jinja2.TemplateError) as error:
         file, line = _place(error.__traceback__, origin, spelled)

@@ -139,7 +139,15 @@ def _boot(draft: Draft) -> Boot:
     keys = draft.boot
     unknown: Unknown | str = Unknown(keys.unknown) if keys.unknown in rules.RESERVED_NAMES else keys.unknown
     loaders = MappingProxyType({**DEFAULT_LOADERS, **keys.loader.chosen()})
-    return Boot(unknown, keys.max_attempts, loaders, keys.exit, MappingProxyType(keys.timeout.chosen()))
+    return Boot(
+        unknown,
+        keys.max_attempts,
+        loaders,
+        keys.exit,
+        MappingProxyType(keys.timeout.chosen()),
+        keys.answer_window,
+        keys.answer_reads,
+    )
 
 
 def _profiles(draft: Draft, base: Path) -> tuple[tuple[Profile, ...], dict[str, ProfileTree]]:

@@ -262,6 +262,14 @@ class BootKeys(Section):
         examples=["auto"],
     )
     timeout: TimeoutKeys = Field(default=TimeoutKeys(), description="How long each stage of an installation may last.")
+    answer_window: Duration = Field(
+        default=14400,
+        description="How long an answer file may be read after its machine was given the boot text that names it.",
+        examples=["4h"],
+    )
+    answer_reads: int = Field(
+        default=20, ge=1, le=10000, description="How often it may be read until the machine is given that text anew."
+    )
 
 
 class DefaultsKeys(Section):

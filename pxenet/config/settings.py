@@ -103,6 +103,8 @@ class Boot:
     exit: Exit = Exit.AUTO
     timeouts_s: Mapping[InstallState, float] = field(default_factory=lambda: DEFAULT_TIMEOUTS_S)
     """Complete: one for each stage."""
+    answer_window_s: float = 14400.0
+    answer_reads: int = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from pxenet.answer import files, kickstart
 from pxenet.answer.context import answer_path
@@ -88,6 +89,28 @@ def _owned(dialect: str, owner: str) -> BootName | None:
     return BootName(dialect, address=int(owner, 16))
 
 
+class Watch(Protocol):
+    """Is told what becomes of answer files."""
+
+    def handed(self, host: Host, now: float) -> None:
+        """The machine is given a boot text that names its answer file."""
+        ...
+
+    def read(self, host: Host, path: str, asker: Asker, now: float) -> None:
+        """Its answer file is given out."""
+        ...
+
+
+class Unwatched:
+    """For looks at what would be served."""
+
+    def handed(self, host: Host, now: float) -> None:
+        """Nobody is told."""
+
+    def read(self, host: Host, path: str, asker: Asker, now: float) -> None:
+        """Nobody is told."""
+
+
 class Rendered:
     """The source of rendered names. All it knows of the world are the functions given to it."""
 
@@ -108,6 +131,7 @@ class Rendered:
         modified_at: int,
         menu_timeout_s: int = MENU_TIMEOUT_S,
         engine: Engine = HERE,
+        watch: Watch | None = None,
     ) -> None:
         """``names``: what templates see (``answer.context.names``). ``may_be(key, mac, address, now)`` and ``may_read(token, address,
         now)`` are ``Access.may_be`` and ``Access.may_read_answer``. ``url(server address)``: base of our URLs. ``profiles`` in the
@@ -126,6 +150,7 @@ class Rendered:
         self._modified_at = modified_at
         self._menu_timeout_s = menu_timeout_s
         self._engine = engine
+        self._watch = watch or Unwatched()
 
     def claims(self, path: str) -> bool:
         """It is the name of an answer file or of a boot text, whosever it may be."""
@@ -191,6 +216,8 @@ class Rendered:
             rendered = DIALECTS[name.dialect](text, self._reader(name, plan, host, asker))
         except (TemplateProblem, InexpressibleError) as problem:
             return Absent(Missing.FAULT, str(problem))
+        if host is not None and plan.action in (Action.INSTALL, Action.MENU):
+            self._watch.handed(host, now)
         return self._content(path, rendered, Role.CONFIG)
 
     def _text_of(self, plan: Plan, host: Host | None, asker: Asker) -> BootText | None:
@@ -285,11 +312,13 @@ class Rendered:
             expected = answer_path(token, profile)
             try:
                 if path == expected:
-                    return self._content(path, self.answer(host, profile, asker), Role.ANSWER, profile)
+                    text = self.answer(host, profile, asker)
+                    self._watch.read(host, path, asker, now)
+                    return self._content(path, text, Role.ANSWER, profile)
                 if directory == os.path.dirname(expected) and name in companions(profile):
-                    text = self.companion(host, profile, name, asker)
-                    if text is not None:
-                        return self._content(path, text, Role.CONFIG, profile)
+                    beside = self.companion(host, profile, name, asker)
+                    if beside is not None:
+                        return self._content(path, beside, Role.CONFIG, profile)
             except (TemplateProblem, InexpressibleError) as problem:
                 return Absent(Missing.FAULT, str(problem))
         return Absent(Missing.NOT_FOUND, f"{rest or 'nothing'} is not an answer file of {host.name}")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pxenet.engine.install import Installs
+from pxenet.engine.readings import Readings
 from pxenet.model import Lease, LeaseState
 
 MAX_ENTRIES = 65536
@@ -85,7 +86,7 @@ class Access:
     ``lease_of(address, now)`` and ``neighbour(address)`` give the lease and the hardware address of an IPv4 address, or None.
     ``key_of_mac`` names the host that a hardware address belongs to; by default its own key. It matters for hosts known by UUID or
     serial number, and for machines with several interfaces. ``names_suffice``: this server hears no DHCP at all, so there is never
-    more than the name that a machine asks for.
+    more than the name that a machine asks for. ``readings``: how often and how long answer files may be read; None: without limit.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Access:
         neighbour: Callable[[int], bytes | None],
         key_of_mac: Callable[[bytes], str] = lambda mac: mac.hex(":"),
         names_suffice: bool = False,
+        readings: Readings | None = None,
         max_entries: int = MAX_ENTRIES,
         expires_s: float = EXPIRES_S,
         recent_s: float = RECENT_S,
@@ -105,6 +107,7 @@ class Access:
         self._neighbour = neighbour
         self._key_of_mac = key_of_mac
         self._names_suffice = names_suffice
+        self._readings = readings
         self._max_entries = max_entries
         self._expires_s = expires_s
         self._recent_s = recent_s
@@ -155,7 +158,9 @@ class Access:
         return Identity()
 
     def may_read_answer(self, token: str, address: int, now: float) -> Permission:
-        """Whether an answer file may go to ``address``: ``token`` is valid, its machine armed, and the address not another's."""
+        """Whether an answer file may go to ``address``: ``token`` is valid and was told of lately, its machine is armed, and the
+        address not another's.
+        """
         key = self._installs.key_of(token)
         if key is None:
             return Permission(
@@ -165,6 +170,9 @@ class Access:
         owners = [mac] if mac is not None else [claim.mac for claim in self._believed(address, now)]
         if owners and key not in map(self._key_of_mac, owners):
             return Permission(False, key, f"it is for {key}, but this address belongs to {owners[-1].hex(':')}")
+        refusal = self._readings.refusal(key, now) if self._readings is not None else ""
+        if refusal:
+            return Permission(False, key, refusal)
         if not self._installs.armed(key):
             record = self._installs.record(key)
             state = record.state.value if record else "not armed"

@@ -27,6 +27,7 @@ from pxenet.engine.dhcp import DhcpServer
 from pxenet.engine.http import Request
 from pxenet.engine.install import Installs
 from pxenet.engine.life import Evidence
+from pxenet.engine.readings import Readings
 from pxenet.engine.surface import Output, Sighting, Upload, Want
 from pxenet.engine.tftp import TftpServer
 from pxenet.events import Event
@@ -57,6 +58,7 @@ from pxenet.rack.layout import Layout, layout
 from pxenet.rack.recorder import Recorder
 from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, tftp_settings, unknown_profile
+from pxenet.rack.watching import Watching
 from pxenet.store.base import Store
 from pxenet.wire.discovery import Hardware
 from pxenet.wire.text import address_text
@@ -147,12 +149,14 @@ class Rack:
         self._store_failed = False
         self._told = Told()
         self.dhcp = DhcpServer(dhcp_settings(settings), interfaces, self.boot, self.hosts.of_client, store.leases())
+        self._readings = Readings(settings.boot.answer_reads, settings.boot.answer_window_s, clock())
         self.access = Access(
             self.installs,
             lease_of=self.dhcp.who,
             neighbour=neighbour,
             key_of_mac=lambda mac: self.hosts.of_mac(mac).key,
             names_suffice=hears_no_dhcp(settings),
+            readings=self._readings,
         )
         for seen in sorted(self.hosts.seen(), key=lambda seen: seen.last_seen_at):
             self.access.observe(seen.address, seen.mac, "seen before the start", seen.last_seen_at)
@@ -184,6 +188,7 @@ class Rack:
             profiles=settings.profiles,
             modified_at=int(self.clock()),
             engine=self._engine,
+            watch=Watching(self._readings, self.say),
         )
         return layout(settings, rendered, self.cache, self.images, self._image_cache)
 
@@ -203,6 +208,7 @@ class Rack:
             keys=[host.key for host in settings.hosts],
         )
         self.access.reconfigure(names_suffice=hears_no_dhcp(settings))
+        self._readings.reconfigure(settings.boot.answer_reads, settings.boot.answer_window_s)
         self.cache.shelf.limit(settings.server.cache_gib << 30)
         self._take(prepared)
         self._era = self._era.next()
@@ -384,7 +390,10 @@ class Rack:
         passed_s = steady - self._ticked_at[1]
         stepped_s = now - self._ticked_at[0] - passed_s
         self._ticked_at = now, steady
-        moved = self.installs.clock_moved(stepped_s, now, passed_s) if abs(stepped_s) > _STEPPED_S else []
+        moved: Sequence[Change] = []
+        if abs(stepped_s) > _STEPPED_S:
+            moved = self.installs.clock_moved(stepped_s, now, passed_s)
+            self._readings.clock_moved(stepped_s)
         changes, events = self.installs.tick(now)
         for event in events:
             self.tell(event)

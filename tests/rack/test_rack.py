@@ -20,6 +20,7 @@ from rack_scene import (
 from pxenet.boot.policy import Action
 from pxenet.config import from_text
 from pxenet.engine.access import BY_DHCP, BY_LEASE, BY_NEIGHBOUR
+from pxenet.events import describe
 from pxenet.model import InstallState
 from pxenet.net.datagram import Interface
 from pxenet.rack import Rack
@@ -100,6 +101,38 @@ def test_a_token_is_enough_from_an_address_that_is_nobodys(base: Path) -> None:
     scene = RackScene(base, site(more=MACHINE))
     assert 200 == scene.get(f"/answer/{token(scene)}/alma9/ks.cfg", parse_address("192.0.2.7")).status
     assert S.ANSWERED is scene.state("machine")
+
+
+def test_an_answer_file_is_read_so_often_and_so_long(base: Path) -> None:
+    """Each read is recorded with who, by what evidence, and which it was; one too many or too late is refused, and says why. The next
+    boot is told of it anew."""
+    limits = '[boot]\nanswer_reads = 2\nanswer_window = "10m"\n'
+    scene = RackScene(base, site(more=MACHINE).replace("[boot]\n", limits))
+    scene.exchange(MAC, BIOS)
+    path, text = f"/answer/{token(scene)}/alma9/ks.cfg", f"/pxelinux.cfg/01-{MAC.hex('-')}"
+
+    def reads(*times: float) -> list[int]:
+        found = []
+        for later_s in times:
+            scene.now += later_s
+            found.append(scene.get(path, ADDRESS).status)
+        return found
+
+    def refusal() -> str:
+        return scene.rack.access.may_read_answer(token(scene), ADDRESS, scene.now).reason
+
+    assert 200 == scene.get(text, ADDRESS).status
+    assert [200, 200, 403] == reads(0, 1, 1)
+    told = [event for event in scene.events if event.kind == "answer.read"]
+    assert [(MAC, ADDRESS, 1, 2), (MAC, ADDRESS, 2, 2)] == [
+        (each.mac, each.address, each.detail["count"], each.detail["most"]) for each in told
+    ]
+    assert "is given its answer file" in describe(told[0])[0]
+    assert "known by lease" in describe(told[0])[0]
+    assert "as often as boot.answer_reads allows" in refusal()
+    assert 200 == scene.get(text, ADDRESS).status
+    assert [200, 403] == reads(599, 1)
+    assert "boot.answer_window is 10 min" in refusal()
 
 
 def test_a_name_is_no_proof(base: Path) -> None:

@@ -94,3 +94,15 @@ def test_quiet_kinds_are_quiet_to_people_only() -> None:
         quiet = frozenset({"tftp.start"})
         EventLog(stream, as_json=as_json, name_of=lambda mac: "", quiet=quiet)(Event("tftp.start"))
         assert shown == len(stream.getvalue().splitlines())
+
+
+def test_records_of_who_read_an_answer_file_are_all_told() -> None:
+    """However many there are in an instant."""
+    stream = io.StringIO()
+    log = EventLog(stream, as_json=True, name_of=lambda mac: "", clock=lambda: 0.0, pace=Pace(1, 0.0))
+    detail = {"path": "answer/x", "count": 1, "most": 9, "evidence": "lease"}
+    for kind in ("answer.read", "tftp.start"):
+        for number in range(9):
+            log(Event(kind, bytes([number]), 0, detail | {"size": 1, "blksize": 8, "windowsize": 1}))
+    said = [json.loads(line)["kind"] for line in stream.getvalue().splitlines()]
+    assert (9, 1) == (said.count("answer.read"), said.count("tftp.start"))
