@@ -10,13 +10,14 @@ import difflib
 import functools
 import os
 import stat
+import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import cast
+from typing import NoReturn, cast
 
 import jinja2
 from jinja2.exceptions import SecurityError
@@ -219,6 +220,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     # A template must not be able to stop the server by asking for a number with a billion digits.
     intercepted_binops = frozenset({"**", "*", "%"})
 
+    def handle_exception(self, source: str | None = None) -> NoReturn:
+        # Rewriting a traceback takes memory, and raises another error without the template's frames where there is none.
+        if isinstance(sys.exc_info()[1], MemoryError):
+            raise
+        super().handle_exception(source)
+
     def call_binop(self, context: jinja2.runtime.Context, operator: str, left: object, right: object) -> object:
         if operator == "**":
             raise SecurityError("powers are not available in templates")
@@ -279,6 +286,20 @@ def _render(template: jinja2.Template, names: Mapping[str, object]) -> str:
     return "".join(parts)
 
 
+def _place_without_memory(error: MemoryError, origin: str, spelled: Mapping[str, str]) -> tuple[str, int]:
+    """As ``_place``, by a traceback that was not rewritten. What its frames hold, which is what the template has made, is let go of
+    first.
+    """
+    traceback.clear_frames(error.__traceback__)
+    file, line = origin, 0
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        template = frame.f_globals.get("__jinja_template__")
+        if isinstance(template, jinja2.Template):
+            name = template.filename or "<template>"
+            file, line = spelled.get(name, name), template.get_corresponding_lineno(number)
+    return file, line
+
+
 class _TooLargeError(Exception):
     """More output than an answer file has."""
 
@@ -329,8 +350,7 @@ def _guarded(work: Callable[[], str], origin: str, spelled: Mapping[str, str]) -
             file, line, f"renders to more than {MAX_OUTPUT_BYTES} bytes, which are the limit"
         ) from None
     except MemoryError as error:
-        traceback.clear_frames(error.__traceback__)  # what the template has made is the room for telling where it was
-        raise ExceededError(*_place(error.__traceback__, origin, spelled), MEMORY) from None
+        raise ExceededError(*_place_without_memory(error, origin, spelled), MEMORY) from None
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, jinja2.TemplateError) as error:
         file, line = _place(error.__traceback__, origin, spelled)
         raise TemplateProblem(file, line, f"{type(error).__name__}: {error}") from None
