@@ -105,6 +105,12 @@ def _complaints(row: Row) -> Iterator[str]:
         yield "! more TFTP transfers were given up than completed: does a firewall block the transfer ports? (tftp.single_port)"
     if tftp and tftp["overload"]:
         yield f"! {tftp['overload']} TFTP requests were dropped, there were too many at once: those machines ask again by themselves"
+    overflowed = sum(each.get("overflowed", 0) for each in _part(row, "sockets").values())
+    if overflowed:
+        yield (
+            f"! {overflowed} datagrams were lost, for the queue of their port was full: those machines ask again by themselves; "
+            "with more processors, server.workers takes more at once"
+        )
     if http and http["refused"]:
         yield f"! {http['refused']} HTTP connections were refused, there were too many at once"
     if machines.get("failed"):

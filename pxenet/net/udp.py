@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 
 from pxenet.net.datagram import BATCH, BROADCAST, Datagram, Send, pack_peer, peer_address, peer_port
 
@@ -34,6 +34,10 @@ _SO_RCVBUFFORCE: int = getattr(
 
 _IP_PKTINFO: int = getattr(socket, "IP_PKTINFO", 8)
 
+_SO_MEMINFO = 55  # asm-generic/socket.h
+_MEMINFO = struct.Struct("=9I")
+"""<linux/sock_diag.h>, SK_MEMINFO_VARS: the last of the words counts what did not fit into the queue."""
+
 # struct in_pktinfo: interface index, local address (sent from / received at), destination in the header.
 _PKTINFO = struct.Struct("=i4s4s")
 _PKTINFO_SPACE = socket.CMSG_SPACE(_PKTINFO.size)
@@ -47,6 +51,8 @@ class UdpStatistics:
     sent: int = 0
     unsent: int = 0
     """Datagrams that the kernel refused; to the peer they look like lost packets."""
+    overflowed: int = 0
+    """Datagrams that came, and found no room in the queue. Up to date in what ``counted`` gives."""
 
 
 def widen_queue(sock: socket.socket, size: int = QUEUE_BYTES) -> None:
@@ -70,6 +76,12 @@ def granted_queue_bytes() -> int:
 
 
 EVERYWHERE = "0.0.0.0"
+
+
+def overflowed(sock: socket.socket) -> int:
+    """How many datagrams found no room in its queue since it was made."""
+    found: int = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[-1]
+    return found
 
 
 def bind_udp(
@@ -114,11 +126,19 @@ class UdpSocket:
     ) -> None:
         """``bound``: a socket of ``bind_udp``, instead of one that is made here."""
         self.statistics = UdpStatistics()
+        """Add to them; read what ``counted`` gives."""
         self.interface = socket.if_nametoindex(interface) if interface else 0
         self.socket = bound or bind_udp(port, address, interface)
         address, self.port = self.socket.getsockname()
         self.local = int.from_bytes(socket.inet_aton(address), "big")
         """The address that it is bound to; 0: all of this machine."""
+        self._overflowed = overflowed(self.socket)
+        """Before it was ours."""
+
+    def counted(self) -> UdpStatistics:
+        """The counters, up to date."""
+        self.statistics.overflowed = overflowed(self.socket) - self._overflowed
+        return self.statistics
 
     def fileno(self) -> int:
         """For waiting until it is readable."""
@@ -193,3 +213,13 @@ class UdpSocket:
 def socket_address(peer: bytes) -> tuple[str, int]:
     """A raw ``sockaddr_in`` as the socket module wants it."""
     return socket.inet_ntoa(peer[4:8]), peer_port(peer)
+
+
+def counted(sockets: Iterable[UdpSocket]) -> dict[str, UdpStatistics]:
+    """What sockets have counted, by port: several may have one, each on an address of its own."""
+    found: dict[str, UdpStatistics] = {}
+    for udp in sockets:
+        total, one = found.setdefault(str(udp.port), UdpStatistics()), udp.counted()
+        for field in fields(UdpStatistics):
+            setattr(total, field.name, getattr(total, field.name) + getattr(one, field.name))
+    return found

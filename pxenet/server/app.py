@@ -28,6 +28,7 @@ from pxenet.engine.surface import Progress
 from pxenet.net.datagram import Interface
 from pxenet.net.interfaces import interfaces as system_interfaces
 from pxenet.net.interfaces import neighbour_on, neighbours
+from pxenet.net.udp import counted as udp_counted
 from pxenet.rack import Rack
 from pxenet.server.answers import Answers
 from pxenet.server.answers import Desk as AnswerDesk
@@ -290,7 +291,7 @@ def _desk(
             **counted,
             "workers": files.rows(),
             "shells": {"dhcp": dhcp.statistics, **_part(counted, "shells")},
-            "sockets": {str(udp.port): udp.statistics for udp in ports.dhcp} | _part(counted, "sockets"),
+            "sockets": udp_counted(ports.dhcp) | dict(_part(counted, "sockets")),
         }
 
     return AnswerDesk(

@@ -12,7 +12,7 @@ import trio
 
 from pxenet.engine.surface import Progress
 from pxenet.engine.tftp import TftpServer
-from pxenet.net.udp import UdpSocket
+from pxenet.net.udp import UdpSocket, counted
 from pxenet.server.datagrams import Commits, House, Shell
 from pxenet.server.http import HttpServer, Site, Tls
 from pxenet.server.ports import Share
@@ -58,7 +58,7 @@ class Service:
             "tftp": self._engine.statistics(),
             "http": self._http.statistics(),
             "shells": {"tftp": self._tftp.statistics},
-            "sockets": {str(udp.port): udp.statistics for udp in self._udp},
+            "sockets": counted(self._udp),
         }
 
     async def recount(self) -> None:

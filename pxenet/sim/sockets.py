@@ -13,7 +13,6 @@ from __future__ import annotations
 import heapq
 import select
 import socket
-import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -32,9 +31,6 @@ from pxenet.wire.text import address_text
 
 _CHADDR = slice(28, 34)
 _LOOPBACK = 127
-_SO_MEMINFO = 55
-_MEMINFO = struct.Struct("=9I")
-"""<linux/sock_diag.h>, SK_MEMINFO_VARS: the last of the words counts what did not fit into the queue."""
 _TURNS = 8
 """Batches taken from one socket before the others get their turn."""
 _PORTS_KEPT = 4
@@ -206,8 +202,7 @@ class Sockets:
         udp.close()
 
     def _count_drops(self, udp: UdpSocket) -> None:
-        memory = udp.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-        self.traffic.overflowed += _MEMINFO.unpack(memory)[-1]
+        self.traffic.overflowed += udp.counted().overflowed
 
     async def _listen(self) -> None:
         """One task for all sockets: their epoll is itself something to wait for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
@@ -21,6 +22,8 @@ from pxenet.net.udp import (
     MAX_DATAGRAM,
     QUEUE_BYTES,
     UdpSocket,
+    UdpStatistics,
+    counted,
     granted_queue_bytes,
     queue_bytes,
     widen_queue,
@@ -283,3 +286,22 @@ def test_the_queue_of_an_ordinary_user() -> None:
 def test_sockets_have_the_queue_that_is_told(udp: UdpSocket) -> None:
     """Those that serve get what ``granted_queue_bytes`` says."""
     assert granted_queue_bytes() == queue_bytes(udp.socket)
+
+
+@pytest.mark.parametrize("make", [UdpSocket, BatchedUdpSocket], ids=["plain", "batched"])
+def test_what_finds_no_room_is_counted(make: type[UdpSocket]) -> None:
+    """Nothing is lost in silence: what did not fit into the queue is told, by port, of all sockets that have that port."""
+    with contextlib.ExitStack() as closing:
+        one = closing.enter_context(contextlib.closing(make(0, "127.0.0.1")))
+        two = closing.enter_context(contextlib.closing(make(one.port, "127.0.0.2")))
+        client = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(100):
+            client.sendto(b"x" * 512, ("127.0.0.1", one.port))
+        client.sendto(b"y", ("127.0.0.2", two.port))
+        heard = len(receive(one))
+        assert 0 < heard < 100
+        assert 1 == len(receive(two))
+        assert {str(one.port): UdpStatistics(received=heard + 1, overflowed=100 - heard)} == counted([one, two])
+        again = closing.enter_context(contextlib.closing(make(0, bound=one.socket.dup())))
+        assert 0 == again.counted().overflowed
