@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import own_rack
 from bench.generator import LoadError, build
 from bench.report import hardware, markdown, record, servers_used, table
 from bench.row import Row
@@ -20,6 +21,8 @@ _INSIDE = "PXENET_BENCH_INSIDE"
 
 def main() -> int:
     """Exit status 0: every target is reached; 1: one is missed or doubtful; 2: nothing could be measured."""
+    if sys.argv[1:2] == ["storm"]:
+        return own_rack.main(sys.argv[2:])
     options = _options()
     rows = [row for row in ROWS if options.only is None or options.only in row.name]
     if options.list:
@@ -71,7 +74,9 @@ def _in_namespace() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="pxenet beside the servers that people use today"
+        prog="python -m bench",
+        description="pxenet beside the servers that people use today",
+        epilog="python -m bench storm --help: simulated machines against a server of your own",
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each row is run (default 3)")
     parser.add_argument("--only", metavar="WORDS", help="only rows with these words in their names")

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Load:
     retransmits: int
     """By clients, after 0.4 s without an answer."""
     first_error: str
+    told: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """All that it printed."""
 
     @property
     def busy(self) -> float:
@@ -72,8 +74,9 @@ def clients(kind: str, program: Path, core: int, options: Mapping[str, object], 
 
     ``options`` are those of ``load KIND`` (``per_socket`` is ``--per-socket``); ``through`` is what the command begins with.
     """
-    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    command = [*through, "taskset", "-c", str(core), str(program), kind, "--limit", str(LIMIT_S), *words]
+    given = {"limit": LIMIT_S} | dict(options)
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    command = [*through, "taskset", "-c", str(core), str(program), kind, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S + 30)
     if done.returncode not in (0, 1):
         raise LoadError(done.stderr.strip() or f"load ended with {done.returncode}")
@@ -86,4 +89,5 @@ def read(said: dict[str, Any]) -> Load:
         wall_s=said["wall_s"],
         cpu_s=said["load_cpu_s"],
         **{name: said[name] for name in ("bytes", "blocks", "complete", "failed", "retransmits", "first_error")},
+        told=said,
     )

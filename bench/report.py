@@ -39,7 +39,7 @@ def cells_of(measured: Measured) -> Iterator[tuple[str, ...]]:
     targets = {(figure.name, target.peer): target for figure in measured.row.figures for target in figure.targets}
     for figure, peer, ratio, verdict in measured.judged():
         target = targets[figure, peer]
-        limit = f"<= {target.most:g}" if target.most else f">= {target.least:g}"
+        limit = f"<= {target.most:g}" if target.most else f">= {target.least:g}" if target.least else ""
         yield (measured.row.name, figure, peer or "-", f"{ratio:.2f}", limit, verdict.value)
 
 
@@ -84,6 +84,7 @@ def record(measured: Sequence[Measured]) -> dict[str, Any]:
                             "retransmits": sample.load.retransmits,
                             "load_busy": round(sample.load.busy, 3),
                             "more": {key: round(value, 4) for key, value in sample.more.items()},
+                            "distribution_s": list(sample.distribution),
                         }
                         for sample in samples
                     ]

@@ -23,6 +23,8 @@ class Sample:
     cpu_s: float
     more: Mapping[str, float] = field(default_factory=dict)
     """What only this work has: by names."""
+    distribution: tuple[float, ...] = ()
+    """Seconds, one for each client, where their spread matters."""
 
     @property
     def mb_per_cpu_s(self) -> float:
@@ -57,7 +59,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """For pxenet's figure by a peer's; for the figure itself where ``peer`` is empty. ``most``: at most, instead of at least."""
+    """For pxenet's figure by a peer's; for the figure itself where ``peer`` is empty. ``most``: at most, instead of at least. Without a
+    limit it is told, and nothing is judged.
+    """
 
     peer: str
     least: float = 0.0
@@ -120,6 +124,8 @@ def judge(target: Target, ratio: float) -> Verdict:
     """Whether the ratio is what it must be."""
     if target.most:
         return Verdict.PASS if ratio <= target.most else Verdict.MISS
+    if not (target.least or target.goal):
+        return Verdict.NONE
     if target.goal and ratio >= target.goal:
         return Verdict.GOAL
     return Verdict.PASS if ratio >= target.least else Verdict.MISS

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.wire import INTERFACE, NETWORK, POOL, SERVER
+from bench.wire import INTERFACE, NETWORK, POOL, SERVER, STORM_POOL
 
 PORT = 69
 """dnsmasq knows no other: the benchmark runs in a network namespace of its own."""
@@ -90,6 +90,37 @@ def at_path(program: str) -> str:
     return shutil.which(program, path=_PATH) or program
 
 
+def _storm_pxenet(root: Path, work: Path) -> list[list[str]]:
+    """What every file of ``root`` is for: see ``bench.storm``. Kernel and initrd are a profile's, the answer file is rendered."""
+    config = work / "rack.toml"
+    config.write_text(
+        f'[server]\ninterface = "{INTERFACE}"\nstate = "{state_of(work)}"\nroot = "{root / "loaders"}"\n'
+        f'[dhcp]\nauthoritative = true\n[[dhcp.subnet]]\nnetwork = "{NETWORK}"\npool = "{STORM_POOL}"\nrouter = "{SERVER}"\n'
+        f'lease_time = "24h"\n[boot]\nunknown = "rack"\n[boot.loader]\nbios = "ipxe"\nx64 = "ipxe"\n'
+        f'[[profile]]\nname = "rack"\nkernel = "{root / "static/kernel"}"\ninitrd = ["{root / "static/initrd"}"]\n'
+        f'args = "inst.ks={{{{ urls.answer }}}}"\nanswer = "{root / "ks.cfg.j2"}"\n'
+    )
+    return [[sys.executable, "-m", "pxenet.server", "--config", str(config)]]
+
+
+def _storm_peers(root: Path, work: Path) -> list[list[str]]:
+    """dnsmasq gives leases and loaders, nginx the rest."""
+    first, last = STORM_POOL.split("-")
+    mask = "255.192.0.0"
+    config = work / "nginx.conf"
+    report = "location /installed/ { return 200 ok; }"
+    config.write_text(_NGINX.format(work=work, address=SERVER, port=80, root=f"{root / 'static'}; {report}"))
+    dhcp = [
+        f"--dhcp-range={first},{last},{mask},24h", f"--dhcp-leasefile={work / 'leases'}", "--dhcp-lease-max=100000", "--no-ping",
+        "--dhcp-authoritative", f"--interface={INTERFACE}", "--bind-interfaces", "--dhcp-match=set:bios,option:client-arch,0",
+        "--dhcp-match=set:http,option:client-arch,16", "--dhcp-boot=tag:bios,bios/undionly.kpxe",
+        f"--dhcp-boot=tag:http,http://{SERVER}/x64/ipxe.efi", "--dhcp-boot=tag:!bios,tag:!http,x64/ipxe.efi",
+        "--dhcp-option-force=tag:http,60,HTTPClient", "--quiet-dhcp",
+    ]  # fmt: skip
+    (tftp,) = _dnsmasq(root / "loaders", work)
+    return [[*tftp, *dhcp], [at_path("nginx"), "-p", str(work), "-c", str(config), "-e", "stderr"]]
+
+
 _NGINX = """daemon off; user root; worker_processes 1; pid {work}/pid; error_log stderr crit;
 events {{ worker_connections 4096; }}
 http {{
@@ -97,14 +128,14 @@ http {{
   open_file_cache max=1000 inactive=1h; open_file_cache_valid 1h;
   client_body_temp_path {work}/body; proxy_temp_path {work}/proxy; fastcgi_temp_path {work}/fastcgi;
   uwsgi_temp_path {work}/uwsgi; scgi_temp_path {work}/scgi;
-  server {{ listen {address}:{port}; root {root}; }}
+  server {{ listen {address}:{port}; root {root} }}
 }}
 """
 
 
 def _nginx(root: Path, work: Path) -> list[list[str]]:
     config = work / "nginx.conf"
-    config.write_text(_NGINX.format(work=work, address=ADDRESS, port=HTTP_PORT, root=root))
+    config.write_text(_NGINX.format(work=work, address=ADDRESS, port=HTTP_PORT, root=f"{root};"))
     return [[at_path("nginx"), "-p", str(work), "-c", str(config), "-e", "stderr"]]
 
 
@@ -190,4 +221,13 @@ NGINX = Server(
     ("-v",),
     r"nginx/(\S+)",
     "one worker, sendfile, tcp_nopush, open_file_cache, no log, connections kept for ever",
+)
+STORM_PXENET = replace(
+    PXENET, commands=_storm_pxenet, settings="every ACK on disk first, answer files rendered for each machine"
+)
+STORM_PEERS = replace(
+    DNSMASQ,
+    name="dnsmasq+nginx",
+    commands=_storm_peers,
+    settings=f"--no-ping, --dhcp-lease-max=100000, {DNSMASQ.settings}; nginx: {NGINX.settings}; static answer files",
 )

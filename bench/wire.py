@@ -15,6 +15,9 @@ NETWORK = "10.64.0.0/10"
 SERVER = "10.64.0.1"
 CLIENT = "10.64.0.2"
 POOL = "10.65.0.0-10.80.255.255"
+STORM_POOL = "10.72.0.0-10.72.255.255"
+"""Addresses of machines that speak for themselves: all are the far host's, and reached through it."""
+_STORM_NETWORK = "10.72.0.0/16"
 INTERFACE, _FAR = "bench0", "bench1"
 
 
@@ -35,8 +38,14 @@ class Wire:
         near = (
             (["ip", "address", "add", f"{SERVER}/{length}", "dev", INTERFACE]),
             ["ip", "link", "set", INTERFACE, "up"],
+            ["ip", "route", "add", _STORM_NETWORK, "via", CLIENT, "dev", INTERFACE],
         )
-        far = (["ip", "address", "add", f"{CLIENT}/{length}", "dev", _FAR], ["ip", "link", "set", _FAR, "up"])
+        far = (
+            ["ip", "address", "add", f"{CLIENT}/{length}", "dev", _FAR],
+            ["ip", "link", "set", _FAR, "up"],
+            ["ip", "link", "set", "lo", "up"],
+            ["ip", "route", "add", "local", _STORM_NETWORK, "dev", "lo"],
+        )
         for command in (pair, *near, *([*self.through, *each] for each in far)):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:

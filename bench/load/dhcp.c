@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum { DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5, NAK = 6 };
-enum { BATCH = 64, PACKET = 300, HEARD = 1500, FIXED = 240, SPACE = 1 << 22 };
+enum { BATCH = 64, SHORTEST = 300, PACKET = 450, HEARD = 1500, FIXED = 240, SPACE = 1 << 22 };
 enum { XID = 4, YIADDR = 16, GIADDR = 24, CHADDR = 28 };
 
 struct slot {
@@ -31,7 +31,7 @@ static struct {
     struct slot *slots;
     unsigned slot_count, running, most_tries;
     uint32_t first;
-    size_t wanted, begun, complete, failed, retransmits, foreign, bytes, packets;
+    size_t wanted, begun, complete, failed, retransmits, naks, foreign, bytes, packets;
     double timeout_s, *times;
     int fd;
     uint8_t given[SPACE / 8]; /* addresses, by their last 22 bits: none may come twice */
@@ -41,6 +41,9 @@ static struct {
     struct iovec out_data[BATCH], in_data[BATCH];
     uint8_t packet[BATCH][PACKET], heard[BATCH][HEARD];
 } all;
+
+uint8_t *(*dhcp_words)(unsigned machine, uint8_t *at);
+void (*dhcp_ended)(unsigned machine, const uint8_t *ack, size_t size, double now);
 
 static void flush(void)
 {
@@ -56,14 +59,16 @@ static void say(struct slot *slot, double now)
     static const uint8_t asks[] = { 55, 7, 1, 28, 2, 3, 15, 6, 12 }; /* as perfdhcp does */
     if (all.queued == BATCH)
         flush();
-    uint8_t *packet = all.packet[all.queued++], *at = packet + FIXED;
-    uint32_t xid = htonl(slot->serial);
+    unsigned place = all.queued++;
+    uint8_t *packet = all.packet[place], *at = packet + FIXED;
+    /* Driven machines are of many makers: dnsmasq offers neighbours in number one address at once. */
+    uint32_t xid = htonl(slot->serial), number = dhcp_ended ? htonl(slot->serial * 2654435761u) : xid;
     memset(packet, 0, PACKET);
     memcpy(packet, "\1\1\6\1", 4); /* BOOTREQUEST, Ethernet, one hop */
     memcpy(packet + XID, &xid, 4);
     memcpy(packet + GIADDR, &all.relay.sin_addr, 4);
     memcpy(packet + CHADDR, "\2\0", 2);
-    memcpy(packet + CHADDR + 2, &xid, 4);
+    memcpy(packet + CHADDR + 2, &number, 4);
     memcpy(packet + FIXED - 4, "\x63\x82\x53\x63", 4);
     *at++ = 53, *at++ = 1, *at++ = slot->offered ? REQUEST : DISCOVER;
     if (slot->offered) {
@@ -71,14 +76,18 @@ static void say(struct slot *slot, double now)
         *at++ = 54, *at++ = 4, memcpy(at, &slot->server_id, 4), at += 4;
     }
     memcpy(at, asks, sizeof asks);
-    at[sizeof asks] = 255;
+    at += sizeof asks;
+    if (dhcp_words)
+        at = dhcp_words(slot->serial - all.first, at);
+    *at++ = 255;
+    all.out_data[place].iov_len = at - packet > SHORTEST ? at - packet : SHORTEST;
     slot->due_at = now + all.timeout_s;
 }
 
 static void begin(struct slot *slot, double now)
 {
     slot->running = false;
-    if (all.begun == all.wanted) {
+    if (dhcp_ended || all.begun == all.wanted) { /* driven by somebody else, or all have begun */
         all.running--;
         return;
     }
@@ -92,6 +101,8 @@ static void fail(struct slot *slot, const char *text, double now)
     if (!*all.first_error)
         snprintf(all.first_error, sizeof all.first_error, "%s", text);
     all.failed++;
+    if (dhcp_ended)
+        dhcp_ended(slot->serial - all.first, NULL, 0, now);
     begin(slot, now);
 }
 
@@ -122,13 +133,19 @@ static void take(const uint8_t *packet, size_t size, double now)
     memcpy(&yiaddr, packet + YIADDR, 4);
     all.packets++;
     all.bytes += size;
+    if (type == NAK && dhcp_ended && ++slot->tries <= all.most_tries) {
+        slot->offered = false; /* it begins again (RFC 2131 §3.1 5), when its time is up */
+        all.naks++;
+        return;
+    }
     if (type == NAK)
         return fail(slot, "a NAK", now);
     if (type == OFFER) {
         if (!yiaddr || !server_id)
             return fail(slot, "an OFFER without an address, or of nobody", now);
         slot->offered = true;
-        slot->tries = 0;
+        if (!dhcp_ended)
+            slot->tries = 0;
         slot->yiaddr = yiaddr;
         slot->server_id = server_id;
         return say(slot, now);
@@ -140,6 +157,8 @@ static void take(const uint8_t *packet, size_t size, double now)
         return fail(slot, "one address for two machines", now);
     all.given[number / 8] |= 1 << number % 8;
     all.times[all.complete++] = now - slot->began_at;
+    if (dhcp_ended)
+        dhcp_ended(slot->serial - all.first, packet, size, now);
     begin(slot, now);
 }
 
@@ -182,6 +201,38 @@ static void open_socket(void)
         all.out[i].msg_hdr = (struct msghdr){ .msg_name = &all.server, .msg_namelen = sizeof all.server, .msg_iov = all.out_data + i, .msg_iovlen = 1 };
         all.in[i].msg_hdr = (struct msghdr){ .msg_iov = all.in_data + i, .msg_iovlen = 1 };
     }
+}
+
+void dhcp_open(unsigned machines)
+{
+    all.server = endpoint(option_text("server", NULL), 67);
+    all.relay = endpoint(option_text("relay", NULL), 67);
+    all.first = option_number("first", 0);
+    all.timeout_s = 1;
+    all.most_tries = 20;
+    all.slot_count = all.wanted = machines;
+    all.slots = calloc(machines, sizeof *all.slots);
+    all.times = calloc(machines, sizeof *all.times);
+    open_socket();
+}
+
+void dhcp_begin(unsigned machine, double now)
+{
+    struct slot *slot = all.slots + machine;
+    all.begun++;
+    all.running++;
+    *slot = (struct slot){ .serial = all.first + machine, .running = true, .began_at = now };
+    say(slot, now);
+}
+
+int dhcp_fd(void) { return all.fd; }
+size_t dhcp_retransmits(void) { return all.retransmits; }
+size_t dhcp_naks(void) { return all.naks; }
+
+void dhcp_turn(double now)
+{
+    receive();
+    time_out(now);
 }
 
 int dhcp_main(void)

@@ -35,6 +35,24 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 int receive_buffer(int fd, int bytes);  /* as much as may be had */
 unsigned overflowed(int fd);            /* datagrams that did not fit into the queue */
 
+/* DHCP clients that somebody else drives: machines from 0 on begin at once, and each is told of when it has its ACK. */
+extern uint8_t *(*dhcp_words)(unsigned machine, uint8_t *at); /* more options; gives where they end */
+extern void (*dhcp_ended)(unsigned machine, const uint8_t *ack, size_t size, double now); /* ack NULL: it gave up */
+void dhcp_open(unsigned machines);
+void dhcp_begin(unsigned machine, double now);
+int dhcp_fd(void);
+void dhcp_turn(double now);
+size_t dhcp_retransmits(void), dhcp_naks(void);
+
+/* TFTP clients that somebody else drives. Client n reads from its own address, or (address 0) from this host's by a port of its own. */
+extern void (*tftp_ended)(unsigned client, const char *wrong, double now); /* wrong NULL: the file is whole */
+void tftp_open(struct sockaddr_in server, unsigned clients, bool own_ports);
+void tftp_fetch(unsigned client, uint32_t address, const char *name, unsigned blksize, double now);
+int tftp_fd(void); /* an epoll */
+void tftp_turn(double now);
+size_t tftp_retransmits(void), tftp_bytes(void), tftp_blocks(void);
+
+int storm_main(void);
 int tftp_main(void);
 int http_main(void);
 int dhcp_main(void);

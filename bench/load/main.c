@@ -1,4 +1,4 @@
-/* The load generator of the benchmarks: `load tftp|http|dhcp --option value ...`; prints one JSON object.
+/* The load generator of the benchmarks: `load tftp|http|dhcp|storm --option value ...`; prints one JSON object.
  * It is not what is measured, so it must cost little: system calls in batches, no allocation per packet. */
 
 #define _GNU_SOURCE
@@ -179,6 +179,7 @@ int main(int argc, char **argv)
         { "tftp", tftp_main },
         { "http", http_main },
         { "dhcp", dhcp_main },
+        { "storm", storm_main },
     };
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);

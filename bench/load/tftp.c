@@ -20,14 +20,15 @@ enum { RRQ = 1, DATA = 3, ACK = 4, ERROR = 5, OACK = 6 };
 enum { BATCH = 64, PACKET = 600 };
 
 struct client {
-    uint32_t address;      /* network order */
+    uint32_t address;      /* network order; 0: this host's */
+    const char *name;
     uint16_t tid;          /* the server's port, network order; 0: not known yet */
     uint16_t socket;
     uint64_t block;        /* the last one received in order */
     uint64_t bytes;
     uint32_t in_window;
     uint32_t tries;
-    uint32_t blksize;
+    uint32_t blksize, asked; /* granted, and asked for */
     uint32_t windowsize;
     bool running, finished, complained;
     double began_at, due_at;
@@ -46,12 +47,11 @@ struct port {
 
 static struct {
     struct sockaddr_in server;
-    const char *name;
-    struct expected expected;
-    struct client *clients;
+    struct expected expected; /* without data: nothing is compared, and the end is the first short block */
+    struct client *clients, **by_address;
     struct port *ports;
-    unsigned client_count, port_count, blksize, windowsize, most_tries;
-    uint32_t base; /* host order */
+    unsigned client_count, port_count, blksize, windowsize, most_tries, table_mask;
+    bool own_ports; /* each client has a socket, instead of an address */
     double timeout_s, loss;
     struct chance chance;
     int epoll;
@@ -71,6 +71,17 @@ static struct {
     uint8_t *buffers;
     size_t size;
 } inbox;
+
+void (*tftp_ended)(unsigned client, const char *wrong, double now);
+
+/* Where a client stands in the table of addresses, or could. */
+static struct client **place_of(uint32_t address)
+{
+    uint32_t at = address * 2654435761u >> 7;
+    while (all.by_address[at & all.table_mask] && all.by_address[at & all.table_mask]->address != address)
+        at++;
+    return all.by_address + (at & all.table_mask);
+}
 
 static void unlist(struct client *client)
 {
@@ -134,12 +145,12 @@ static void say_request(struct client *client)
 {
     char text[PACKET] = { 0, RRQ };
     size_t at = 2;
-    at += sprintf(text + at, "%s", all.name) + 1;
+    at += sprintf(text + at, "%s", client->name) + 1;
     at += sprintf(text + at, "octet") + 1;
     at += sprintf(text + at, "tsize") + 1;
     at += sprintf(text + at, "0") + 1;
     at += sprintf(text + at, "blksize") + 1;
-    at += sprintf(text + at, "%u", all.blksize) + 1;
+    at += sprintf(text + at, "%u", client->asked) + 1;
     if (all.windowsize > 1) {
         at += sprintf(text + at, "windowsize") + 1;
         at += sprintf(text + at, "%u", all.windowsize) + 1;
@@ -150,13 +161,12 @@ static void say_request(struct client *client)
 
 static void begin(struct client *client, unsigned turn, double now)
 {
-    uint32_t address = client->address;
+    struct client kept = *client;
     unlist(client);
-    memset(client, 0, sizeof *client);
-    client->address = address;
+    *client = (struct client){ .address = kept.address, .name = kept.name, .asked = kept.asked };
     client->blksize = 512; /* until an OACK says otherwise */
     client->windowsize = 1;
-    client->socket = ((size_t)(client - all.clients) + turn) % all.port_count;
+    client->socket = ((size_t)(client - all.clients) + (all.own_ports ? 0 : turn)) % all.port_count;
     client->running = true;
     client->began_at = now;
     all.under_way++;
@@ -164,23 +174,25 @@ static void begin(struct client *client, unsigned turn, double now)
     due(client, now + all.timeout_s);
 }
 
-static void finish(struct client *client, bool well, double now)
+static void finish(struct client *client, const char *wrong, double now)
 {
     unlist(client);
     client->running = false;
-    client->finished = well;
+    client->finished = !wrong;
     all.under_way--;
-    if (well)
+    if (!wrong)
         all.times[all.done++] = now - client->began_at;
     else
         all.failed++;
+    if (tftp_ended)
+        tftp_ended(client - all.clients, wrong, now);
 }
 
 static void complain(struct client *client, const char *text, double now)
 {
     if (!*all.first_error)
         snprintf(all.first_error, sizeof all.first_error, "%s", text);
-    finish(client, false, now);
+    finish(client, text, now);
 }
 
 static void take_oack(struct client *client, const uint8_t *packet, size_t size, double now)
@@ -199,11 +211,11 @@ static void take_oack(struct client *client, const uint8_t *packet, size_t size,
             return complain(client, "an option without a value", now);
         unsigned long value = strtoul((char *)text + at, NULL, 10);
         at += strlen((char *)text + at) + 1;
-        if (!strcasecmp(name, "blksize") && value <= all.blksize)
+        if (!strcasecmp(name, "blksize") && value <= client->asked)
             client->blksize = value;
         else if (!strcasecmp(name, "windowsize") && value <= all.windowsize && value)
             client->windowsize = value;
-        else if (!strcasecmp(name, "tsize") && value != all.expected.size)
+        else if (!strcasecmp(name, "tsize") && all.expected.data && value != all.expected.size)
             return complain(client, "tsize is wrong", now);
     }
     say_ack(client);
@@ -230,7 +242,8 @@ static void take_data(struct client *client, const uint8_t *packet, size_t size,
         return;
     }
     size_t length = size - 4, at = client->bytes;
-    if (length > client->blksize || at + length > all.expected.size || memcmp(packet + 4, all.expected.data + at, length)) {
+    if (length > client->blksize
+        || (all.expected.data && (at + length > all.expected.size || memcmp(packet + 4, all.expected.data + at, length)))) {
         all.mismatches++;
         return complain(client, "content differs from the file", now);
     }
@@ -247,20 +260,19 @@ static void take_data(struct client *client, const uint8_t *packet, size_t size,
     }
     if (!last)
         return due(client, now + all.timeout_s);
-    if (client->bytes == all.expected.size)
-        return finish(client, true, now);
+    if (!all.expected.data || client->bytes == all.expected.size)
+        return finish(client, NULL, now);
     all.mismatches++;
     complain(client, "the file is too short", now);
 }
 
 static void take(const uint8_t *packet, size_t size, const struct sockaddr_in *from, uint32_t local, unsigned socket, double now)
 {
-    uint32_t index = ntohl(local) - all.base;
     all.received++;
     if (happens(&all.chance, all.loss))
         return;
-    struct client *client = all.clients + index;
-    if (index >= all.client_count || size < 4 || packet[0] || client->socket != socket
+    struct client *client = all.own_ports ? all.clients + socket : *place_of(local);
+    if (!client || size < 4 || packet[0] || client->socket != socket
         || from->sin_addr.s_addr != all.server.sin_addr.s_addr || (client->tid && client->tid != from->sin_port)) {
         all.foreign++;
         return;
@@ -398,10 +410,69 @@ static unsigned lost_to_us(void)
     return sum;
 }
 
+/* Sockets for so many clients, and what they receive with. */
+static void open_all(unsigned per_socket, size_t times)
+{
+    all.port_count = (all.client_count + per_socket - 1) / per_socket;
+    if (all.port_count == 1 && !all.own_ports)
+        all.port_count = 2; /* the next transfer of a client comes from another port */
+    for (all.table_mask = 1; all.table_mask < 4 * all.client_count; all.table_mask *= 2)
+        ;
+    all.by_address = calloc(all.table_mask--, sizeof *all.by_address);
+    all.clients = calloc(all.client_count, sizeof *all.clients);
+    all.ports = calloc(all.port_count, sizeof *all.ports);
+    all.times = calloc(times, sizeof *all.times);
+    all.epoll = epoll_create1(EPOLL_CLOEXEC);
+    all.list.later = all.list.sooner = &all.list;
+    for (unsigned i = 0; i < all.port_count; i++)
+        port_open(i);
+    inbox_make();
+}
+
+void tftp_open(struct sockaddr_in server, unsigned clients, bool own_ports)
+{
+    all.server = server;
+    all.client_count = clients;
+    all.own_ports = own_ports;
+    all.blksize = 1468;
+    all.windowsize = 1;
+    all.timeout_s = 1;
+    all.most_tries = 10;
+    open_all(own_ports ? 1 : 32, clients);
+}
+
+void tftp_fetch(unsigned index, uint32_t address, const char *name, unsigned blksize, double now)
+{
+    struct client *client = all.clients + index;
+    client->name = name;
+    client->asked = blksize;
+    client->address = all.own_ports ? 0 : address;
+    if (!all.own_ports)
+        *place_of(address) = client;
+    begin(client, 0, now);
+    flush_all();
+}
+
+int tftp_fd(void) { return all.epoll; }
+size_t tftp_retransmits(void) { return all.retransmits; }
+size_t tftp_bytes(void) { return all.bytes; }
+size_t tftp_blocks(void) { return all.blocks; }
+
+void tftp_turn(double now)
+{
+    struct epoll_event ready[64];
+    int count = epoll_wait(all.epoll, ready, 64, 0);
+    for (int i = 0; i < count; i++)
+        receive(ready[i].data.u32);
+    flush_all();
+    if (all.list.later != &all.list && all.list.later->due_at <= now)
+        time_out(now);
+}
+
 int tftp_main(void)
 {
     all.server = endpoint(option_text("server", NULL), 69);
-    all.name = option_text("name", NULL);
+    const char *name = option_text("name", NULL);
     all.expected = expect_file(option_text("expect", NULL));
     all.client_count = option_number("clients", 1);
     unsigned waves = option_number("waves", 1);
@@ -411,26 +482,21 @@ int tftp_main(void)
     all.most_tries = option_number("tries", 50);
     all.loss = option_number("loss", 0);
     all.chance.state = option_number("seed", 1);
-    all.base = ntohl(endpoint(option_text("base", "127.64.0.1"), 0).sin_addr.s_addr);
+    uint32_t base = ntohl(endpoint(option_text("base", "127.64.0.1"), 0).sin_addr.s_addr);
     unsigned per_socket = option_number("per-socket", 32);
     double limit_s = option_number("limit", 300);
     options_done();
-    if (!all.client_count || !waves || !per_socket || strlen(all.name) > 400)
+    if (!all.client_count || !waves || !per_socket || strlen(name) > 400)
         die("nothing to do");
 
-    all.port_count = (all.client_count + per_socket - 1) / per_socket;
-    if (all.port_count == 1)
-        all.port_count = 2; /* the next transfer of a client comes from another port */
-    all.clients = calloc(all.client_count, sizeof *all.clients);
-    all.ports = calloc(all.port_count, sizeof *all.ports);
-    all.times = calloc((size_t)all.client_count * waves, sizeof *all.times);
-    all.epoll = epoll_create1(EPOLL_CLOEXEC);
-    all.list.later = all.list.sooner = &all.list;
-    for (unsigned i = 0; i < all.port_count; i++)
-        port_open(i);
-    for (unsigned i = 0; i < all.client_count; i++)
-        all.clients[i].address = htonl(all.base + i);
-    inbox_make();
+    open_all(per_socket, (size_t)all.client_count * waves);
+    for (unsigned i = 0; i < all.client_count; i++) {
+        struct client *client = all.clients + i;
+        client->address = htonl(base + i);
+        client->name = name;
+        client->asked = all.blksize;
+        *place_of(client->address) = client;
+    }
 
     double began_at = now_s(), cpu_before = cpu_s();
     for (unsigned wave = 0; wave < waves; wave++) {
