@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, overload
+from itertools import compress
+from typing import Protocol, TypeVar, overload
 
 from pxenet.events import Event
 from pxenet.model import Absent, BootClient, BootFile, Change, Content, Verdict
@@ -68,6 +69,9 @@ class Blocks:
         return self.stream.interface
 
 
+K = TypeVar("K")
+
+
 class Flight(Sequence[Blocks]):
     """Windows that leave together: ``counts`` blocks from number ``firsts`` of each of ``streams``.
 
@@ -86,6 +90,18 @@ class Flight(Sequence[Blocks]):
         self.streams.append(blocks.stream)
         self.firsts.append(blocks.first)
         self.counts.append(blocks.count)
+
+    def parted(self, keys: Sequence[K]) -> dict[K, Flight]:
+        """Its windows by a key of each, in their order; all of it is itself."""
+        parts = {key: Flight() for key in keys}
+        if len(parts) == 1:
+            return {keys[0]: self}
+        for key, part in parts.items():
+            own = [each is key for each in keys]
+            part.streams = list(compress(self.streams, own))
+            part.firsts = list(compress(self.firsts, own))
+            part.counts = list(compress(self.counts, own))
+        return parts
 
     def __len__(self) -> int:
         return len(self.streams)

@@ -28,6 +28,9 @@ from pxenet.server.tap import Tap
 _PLAIN = object()
 """The way of a stream whose blocks leave as bytes."""
 
+_FEW_WAYS = 16
+"""In one flight; more would be parted again and again."""
+
 _FORGOTTEN_S = 10.0
 """A file that was not read in this time and as long again is closed."""
 
@@ -226,8 +229,8 @@ class Shell:
         if self._tap.listener is not None:
             self._tap.listener.sent(sends)
         said: list[Output] = []
-        if isinstance(sends, Flight) and (all_way := self._one_way(sends)) is not None:
-            self._cut(all_way.udp, [(all_way.layout, sends)], now, said)
+        if isinstance(sends, Flight) and (parts := self._parts(sends)):
+            self._flush_blocks(parts, now, said)
             return said
         ready: dict[UdpSocket, list[Send]] = {}
         mapped: dict[Way, Flight] = {}
@@ -258,17 +261,18 @@ class Shell:
         self._flush(ready)
         return said
 
-    def _one_way(self, flight: Flight) -> Way | None:
-        """The way of all of a flight, as most are of one file that leaves by one socket; its file was looked at. None: see each."""
-        ways = [stream.way for stream in flight.streams]
-        way = ways[0]
-        if not isinstance(way, Way) or ways.count(way) != len(ways):
-            return None
+    def _parts(self, flight: Flight) -> dict[Way, Flight]:
+        """A flight by its ways: most are of a file or two that leave by one socket. They were looked at. Empty: see each window."""
+        parts = flight.parted([stream.way for stream in flight.streams])
+        found = {way: part for way, part in parts.items() if isinstance(way, Way)}
+        if len(found) < len(parts) or len(parts) > _FEW_WAYS:
+            return {}
         try:
-            look_at(flight.streams[0].content)
+            for part in found.values():
+                look_at(part.streams[0].content)
         except (ContentChanged, OSError):
-            return None
-        return way
+            return {}
+        return found
 
     def _way(self, stream: Stream, looked_at: set[int]) -> Way | None:
         """How this stream leaves, None for the plain way; its file was looked at. Raises ContentChanged, OSError."""

@@ -113,16 +113,21 @@ class Session:
 
     def measured(self, rtt_s: float) -> None:
         """Take a round trip into the retransmission time-out: RFC 6298 §2, with our floor and cap."""
-        if self.srtt_s:
-            self.rttvar_s += (abs(self.srtt_s - rtt_s) - self.rttvar_s) / 4
-            self.srtt_s += (rtt_s - self.srtt_s) / 8
+        srtt_s, rttvar_s = self.srtt_s, self.rttvar_s
+        if srtt_s:
+            away_s = rtt_s - srtt_s
+            rttvar_s += ((away_s if away_s > 0 else -away_s) - rttvar_s) / 4
+            srtt_s += away_s / 8
             if rtt_s < self.fastest_s:
                 self.fastest_s = rtt_s
         else:
-            self.srtt_s = self.fastest_s = rtt_s
-            self.rttvar_s = rtt_s / 2
-        rto_s = self.srtt_s + 4 * self.rttvar_s
-        self.rto_s = min(max(rto_s, self.floor_s), self.cap_s)
+            srtt_s = self.fastest_s = rtt_s
+            rttvar_s = rtt_s / 2
+        self.srtt_s, self.rttvar_s = srtt_s, rttvar_s
+        rto_s = srtt_s + 4 * rttvar_s
+        if rto_s < self.floor_s:
+            rto_s = self.floor_s
+        self.rto_s = rto_s if rto_s < self.cap_s else self.cap_s
 
     def back_off(self) -> None:
         """Nothing came in time: wait twice as long from now on (RFC 6298 §5.5), and measure nothing by an answer to a repetition."""
