@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import own_rack
 from bench.generator import LoadError, build
+from bench.page import page
 from bench.report import hardware, markdown, record, servers_used, table
 from bench.row import Row
 from bench.rows import ROWS
@@ -43,7 +44,8 @@ def main() -> int:
 def _measure(rows: list[Row], options: argparse.Namespace) -> int:
     program = build()
     print(hardware())
-    for line in servers_used(list(dict.fromkeys(server for row in rows for server in row.work.servers))):
+    servers = list(dict.fromkeys(server for row in rows for server in row.work.servers))
+    for line in servers_used(servers):
         print(line)
     print()
 
@@ -54,6 +56,8 @@ def _measure(rows: list[Row], options: argparse.Namespace) -> int:
     measured = [measure(row, program, options.rounds, tell) for row in rows]
     tell("")
     print("\n".join(markdown(measured) if options.markdown else table(measured)))
+    if options.html is not None:
+        options.html.write_text(page(measured, servers), "utf-8")
     if options.json is not None:
         options.json.write_text(json.dumps(record(measured), indent=2) + "\n")
     return 0 if all(each.good for each in measured) else 1
@@ -82,6 +86,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", metavar="WORDS", help="only rows with these words in their names")
     parser.add_argument("--list", action="store_true", help="name the rows, and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything for programs")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, which needs nothing else")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     return parser.parse_args()
 
