@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import own_rack
+from bench import aside, own_rack
 from bench.generator import LoadError, build
 from bench.page import page
 from bench.report import hardware, markdown, record, servers_used, table
@@ -33,6 +33,7 @@ def main() -> int:
         print(f"no row is called {options.only!r}; --list names them", file=sys.stderr)
         return 2
     if _INSIDE not in os.environ:
+        aside.provide()
         return _in_namespace()
     try:
         return _measure(rows, options)

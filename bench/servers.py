@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.aside import ASIDE, HPA
 from bench.wire import INTERFACE, NETWORK, POOL, SERVER, STORM_POOL
 
 PORT = 69
@@ -54,7 +55,7 @@ class Server:
         return tuple(map(int, re.findall(r"\d+", self.version_text()))) >= self.windows_since
 
 
-_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:{ASIDE}"
 
 
 def _pxenet(root: Path, work: Path) -> list[list[str]]:
@@ -76,7 +77,8 @@ def _dnsmasq(root: Path, work: Path) -> list[list[str]]:
 
 
 def _hpa(root: Path, work: Path) -> list[list[str]]:
-    return [[at_path("in.tftpd"), "-L", "--address", f"{ADDRESS}:{PORT}", "--user", "root", "--secure", str(root)]]
+    # Without --address: it resolves that, which fails where there is no network but the loopback.
+    return [[at_path(HPA), "-L", "--ipv4", "--user", "root", "--secure", str(root)]]
 
 
 def _atftpd(root: Path, work: Path) -> list[list[str]]:
@@ -201,7 +203,7 @@ DNSMASQ = Server(
 )
 TFTP_PEERS = (
     DNSMASQ,
-    Server("tftpd-hpa", "in.tftpd", "tftpd-hpa", _hpa, ("--version",), r"tftp-hpa ([\d.]+)", "-L, no log"),
+    Server("tftpd-hpa", HPA, "tftpd-hpa", _hpa, ("--version",), r"tftp-hpa ([\d.]+)", "-L, no log"),
     Server(
         "atftpd",
         "atftpd",
