@@ -126,8 +126,7 @@ class OpenTransfer:
     def again(self, ref: PacketRef) -> None:
         """The request was sent once more."""
         self.repeated_requests += 1
-        self.stalled_ns += ref.at_ns - self._end_ns
-        self._end_number, self._end_ns = ref.number, ref.at_ns
+        self._silent(ref.number, ref.at_ns)
 
     def other(self, ref: PacketRef, said: tftp.Packet, from_client: bool) -> None:
         """Anything but DATA and ACK, once it has begun."""
@@ -172,10 +171,9 @@ class OpenTransfer:
         acked = newest - behind
         if acked <= self._acked:
             self.repeated_acks += 1
-            self.stalled_ns += at_ns - self._end_ns
-        self._end_number, self._end_ns = number, at_ns
-        if acked <= self._acked:
+            self._silent(number, at_ns)
             return
+        self._end_number, self._end_ns = number, at_ns
         if self._sent_ns:
             (self.client if self.reading else self.server).took(at_ns - self._sent_ns)
         self._acked, self._asked_ns, self._sent_ns = acked, at_ns, 0
@@ -187,6 +185,15 @@ class OpenTransfer:
         self._content = None
 
     # -- what is missing ----------------------------------------------------------------------------------------------------
+
+    def _silent(self, number: int, at_ns: int) -> None:
+        """The client says something again: until now nobody was heard, and who is asked is asked from now on."""
+        self.stalled_ns += at_ns - self._end_ns
+        self._end_number, self._end_ns = number, at_ns
+        if self._asked_ns:
+            self._asked_ns = at_ns
+        elif self._sent_ns:
+            self._sent_ns = at_ns
 
     def _take(self, size: int, payload: bytes | None) -> None:
         self.recorded_bytes += size

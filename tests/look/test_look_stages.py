@@ -159,3 +159,12 @@ def test_sizes_for_people() -> None:
     assert [size_text(size) for size in (0, 1, 999, 1500, 250_000, 8_222_656, 3 * 10**9)] == [
         "0 bytes", "1 byte", "999 bytes", "1.5 kB", "250 kB", "8.2 MB", "3.0 GB",
     ]  # fmt: skip
+
+
+def test_nobody_is_waited_for_twice() -> None:
+    """Of a stage, the sides' shares are no more than it took: what was silence before a repetition is not the server's too."""
+    capture = read(CAPTURES / "made" / "lossy.pcap")
+    for boot in capture.boots:
+        for stage in stages(boot):
+            if stage.shares and stage.kind is not Kind.ADDRESS:
+                assert sum(share.time_ns for share in stage.shares) <= stage.lasted_ns * 1.001
