@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pxenet.answer.masking import Mask
 from pxenet.boot.policy import RULES
 from pxenet.cli.asking import with_hosts_by_command
 from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_problems, problem_record
@@ -14,6 +15,7 @@ from pxenet.cli.render_diff import no_host, render_diff
 from pxenet.config import ConfigError, Problem, load
 from pxenet.net.interfaces import interfaces
 from pxenet.rack.desk import Desk
+from pxenet.rack.differences import secrets_in
 from pxenet.rack.preview import Offer, Preview, preview, problems
 
 
@@ -36,6 +38,7 @@ def render(
 
     What its firmware is told, boot loader texts and the answer file, as they are
     while the machine is new. The token in URLs is an example; a server makes its own.
+    Secrets are shown as they are served; with --json they are hidden.
 
     With --diff, what a change of the configuration and of the files beside it does
     to every text of every host, secrets hidden. Exit status 0: nothing; 1: something
@@ -66,7 +69,7 @@ def _render(config: Path, name: str, as_json: bool) -> int:
         seen = preview(desk.rack, host, desk.address)
         wrong = problems(desk.rack, settings, [host], desk.address)
     if as_json:
-        print_json(_record(seen, wrong))
+        print_json(_record(seen, wrong, Mask(secrets_in(settings))))
     else:
         _print(seen)
         print_problems(wrong)
@@ -88,7 +91,7 @@ def _told(offer: Offer) -> str:
     return f"{told}; {boot.detail}" if boot.detail else told
 
 
-def _record(seen: Preview, wrong: list[Problem]) -> dict[str, object]:
+def _record(seen: Preview, wrong: list[Problem], mask: Mask) -> dict[str, object]:
     return {
         "host": seen.host.name,
         "action": seen.plan.action.value,
@@ -103,6 +106,6 @@ def _record(seen: Preview, wrong: list[Problem]) -> dict[str, object]:
             }
             for offer in seen.offers
         ],
-        "texts": [{"name": text.name, "firmware": text.firmware, "text": text.text} for text in seen.texts],
+        "texts": [{"name": text.name, "firmware": text.firmware, "text": mask(text.text)} for text in seen.texts],
         "problems": [problem_record(problem) for problem in wrong],
     }

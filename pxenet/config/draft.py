@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from annotated_types import Ge, Le
@@ -32,6 +33,7 @@ from pxenet.config.schema import (
     SubnetKeys,
     TftpKeys,
 )
+from pxenet.config.secrets import put_in, read_secrets
 from pxenet.config.sections import Section
 from pxenet.config.values import BadValueError, shown
 
@@ -71,6 +73,8 @@ class Draft:
     """Of all profiles, also those with problems: a host that names one of these names no unknown profile."""
     repeated: set[str] = field(default_factory=set)
     """Names, in lower case, of hosts that are told elsewhere in the very words of the text."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By name: what stands elsewhere than in the text."""
     whole: bool = True
     """No subnet or profile was left out: conclusions from what is absent may be drawn."""
 
@@ -92,13 +96,23 @@ class Extra:
     place: Place
 
 
-def parse(text: str, file: str, extras: Sequence[Extra] = ()) -> Draft:
+def parse(
+    text: str,
+    file: str,
+    extras: Sequence[Extra] = (),
+    *,
+    base: Path | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> Draft:
     """The draft of a TOML text. Raises :class:`ConfigError` only for text that is no TOML at all.
 
-    ``extras``: further hosts. One that says the very same as a ``[[host]]`` is that host.
+    ``extras``: further hosts. One that says the very same as a ``[[host]]`` is that host. ``secrets``: those of an earlier reading;
+    None: they are read now, relative to ``base``.
     """
     data = _toml(text, file)
     draft = Draft(Source(file, text, dict(_labels(data))))
+    draft.secrets = read_secrets(data.get("server"), base, draft.report) if secrets is None else secrets
+    data = {name: put_in(value, draft.secrets, draft.report, (name,)) for name, value in data.items()}
     dhcp = data.get("dhcp")
     subnets: object = []
     if isinstance(dhcp, dict):
@@ -132,7 +146,8 @@ def _add(draft: Draft, extras: Sequence[Extra], count: int) -> None:
     places: dict[Key, Place] = {("host", count + number): extra.place for number, extra in enumerate(extras)}
     draft.source = replace(draft.source, elsewhere=places)
     for key, extra in zip(places, extras, strict=True):
-        keys = _validated(draft, key, dict(extra.keys), HostKeys)
+        said = {name: put_in(value, draft.secrets, draft.report, (*key, name)) for name, value in extra.keys.items()}
+        keys = _validated(draft, key, said, HostKeys)
         if keys is None:
             continue
         keys = _with_kickstart(draft, key, keys)

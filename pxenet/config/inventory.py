@@ -117,7 +117,7 @@ def changed(settings: Settings, change: Change) -> Changed:
 
 
 def _checked(settings: Settings, extras: Sequence[Extra]) -> Draft:
-    draft = parse(settings.source.text, settings.source.file, extras)
+    draft = parse(settings.source.text, settings.source.file, extras, secrets=settings.secrets)
     rules.check(draft)
     if draft.problems:
         raise ConfigError(draft.problems)

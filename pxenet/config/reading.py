@@ -34,7 +34,7 @@ from pxenet.model import Host, Profile
 
 def read(text: str, base: Path, file: str, running: Settings | None = None) -> Settings:
     """The settings of a TOML text. Raises :class:`ConfigError` with every problem found, in the order of the file."""
-    draft = parse(text, file)
+    draft = parse(text, file, base=base)
     rules.check(draft)
     profiles, trees = _profiles(draft, base)
     settings = Settings(
@@ -46,6 +46,7 @@ def read(text: str, base: Path, file: str, running: Settings | None = None) -> S
         profiles=profiles,
         trees=MappingProxyType(trees),
         hosts=tuple(host_of(entry) for entry in draft.hosts),
+        secrets=MappingProxyType(draft.secrets),
         notes=tuple(draft.notes),
         source=draft.source,
     )

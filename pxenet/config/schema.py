@@ -126,6 +126,16 @@ class ServerKeys(Section):
         description="Directory of leases and install states. Unset: /var/lib/pxenet for root, ~/.local/state/pxenet for others.",
         examples=["/var/lib/pxenet"],
     )
+    secrets: PathText | None = Field(
+        default=None,
+        description='File of secrets (TOML, NAME = "value"), open to nobody else: "secret:NAME" stands for them anywhere here.',
+        examples=["secrets.toml"],
+    )
+    secrets_command: list[str] = Field(
+        default_factory=list,
+        description="Program and arguments that print the same, in place of a file. Run at the start and with each reload.",
+        examples=[["pass", "show", "pxenet"]],
+    )
     root: PathText | None = Field(
         default=None,
         description="Directory whose files are served as they are, by TFTP and HTTP. Unset: none.",

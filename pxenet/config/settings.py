@@ -149,6 +149,8 @@ class Settings:
     hosts: tuple[Host, ...] = ()
     added: tuple[AddedHost, ...] = ()
     """Those among the hosts that are not in the file, as they are stored."""
+    secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """By name: what stands elsewhere than in the file, and is shown to nobody."""
     notes: tuple[Problem, ...] = ()
     """What is allowed but perhaps not meant; for ``check`` to say."""
     source: Source = field(default_factory=Source, compare=False)

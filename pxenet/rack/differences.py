@@ -50,7 +50,7 @@ class HostDifference:
 
 def differences(old: Desk, new: Desk, only: str | None = None) -> Iterator[HostDifference]:
     """Each machine that gets another text, in the order of the new configuration, then those that are gone. ``only``: that one."""
-    mask = Mask({*_secrets(old.settings), *_secrets(new.settings)})
+    mask = Mask({*secrets_in(old.settings), *secrets_in(new.settings)})
     before = {host.name: host for host in old.hosts()}
     after = {host.name: host for host in new.hosts()}
     for name in dict.fromkeys([*after, *before]):
@@ -67,7 +67,9 @@ def differences(old: Desk, new: Desk, only: str | None = None) -> Iterator[HostD
             yield HostDifference(name, change, texts)
 
 
-def _secrets(settings: Settings) -> Iterator[str]:
+def secrets_in(settings: Settings) -> Iterator[str]:
+    """All values that must not be shown: those that stand elsewhere, and those that the configuration calls secrets."""
+    yield from settings.secrets.values()
     for profile in settings.profiles:
         yield from secrets_of(profile.kickstart, profile.vars)
     for host in settings.hosts:

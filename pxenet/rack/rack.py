@@ -413,7 +413,7 @@ class Rack:
         if not text or host is None or profile is None:
             return hidden(text)
         data, values = laid_over(profile.kickstart, host.kickstart), {**profile.vars, **host.vars}
-        return Mask(secrets_of(data, values))(hidden(text))
+        return Mask([*self.settings.secrets.values(), *secrets_of(data, values)])(hidden(text))
 
     def _waits(self, key: str) -> bool:
         """The machine that told what it is has not been made anything by anybody yet."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pxenet.answer.masking import Mask
 from pxenet.boot.policy import Plan
 from pxenet.capture.text import message_lines
 from pxenet.config import Settings
@@ -16,6 +17,7 @@ from pxenet.engine.dhcp.rules import Candidate, Finding, Reaction
 from pxenet.model import Absent, Asker, BootClient, BootFile, Content, Host, Role
 from pxenet.net.datagram import Send
 from pxenet.rack import Rack
+from pxenet.rack.differences import secrets_in
 from pxenet.rack.discreet import hidden
 from pxenet.replay import reasons
 from pxenet.replay.play import origin_of
@@ -78,6 +80,7 @@ class Notebook:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._mask = Mask(secrets_in(settings))
         self._open: Case | None = None
         self.cases: list[Case | Search] = []
 
@@ -129,7 +132,7 @@ class Notebook:
     def found(self, path: str, asker: Asker, found: Content | Absent) -> None:
         """A name that was asked for."""
         mac = asker.host.mac if asker.host is not None else None
-        self.cases.append(Search(self._clock() - self._began_at, mac or b"", path, asker, found))
+        self.cases.append(Search(self._clock() - self._began_at, mac or b"", path, asker, found, self._mask))
 
 
 @dataclass(slots=True)
@@ -173,6 +176,7 @@ class Search:
     path: str
     asker: Asker
     found: Content | Absent
+    mask: Mask
 
     def told(self) -> Serving:
         asker, found = self.asker, self.found
@@ -187,7 +191,11 @@ class Search:
             )
             made = f"rendered for {owner}" if found.private else "rendered"
             return Serving(
-                self.at_s, hidden(self.path), f"{_ROLES[found.role]} {made}, {found.size} bytes", who, hidden(text)
+                self.at_s,
+                hidden(self.path),
+                f"{_ROLES[found.role]} {made}, {found.size} bytes",
+                who,
+                self.mask(hidden(text)),
             )
         profile = f" of profile {found.profile}" if found.profile else ""
         return Serving(self.at_s, self.path, f"{_ROLES[found.role]}{profile}, {found.size} bytes", _origin(found))
