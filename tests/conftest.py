@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator
 
@@ -12,6 +13,9 @@ from hypothesis import settings
 # A deadline per example measures the machine, not the code: tests share a few cores with other work.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+# Shells start what runs in the background deaf to it, and all that is started from there. Programs that are ended by it are tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def everything_required() -> bool:
