@@ -45,6 +45,14 @@ def test_two_full_batches_tell_how_long_a_packet_takes() -> None:
     assert {1: (0.02, 2 * BATCH + 72)} == load.full
 
 
+def test_two_full_batches_at_nearly_the_same_instant_are_no_limit() -> None:
+    """What one packet takes is less than any clock shows."""
+    load = Load(0.05)
+    load.heard(1, BATCH, 0.0)
+    load.heard(1, BATCH, 1e-308)
+    assert UNLIMITED == load.most(0.0)
+
+
 def test_a_server_at_rest_knows_no_limit() -> None:
     """Where a batch is not full, or the last one was long ago, nothing stood; what was known holds for a while."""
     load = Load(0.05)

@@ -90,7 +90,7 @@ class Load:
         self.full[port] = now, self._heard
         turn_s = now - at
         if 0 < turn_s < _LONGEST_TURN_S:
-            bound.most = int(self._limit_s * (self._heard - heard) / turn_s)
+            bound.most = int(min(UNLIMITED, self._limit_s * (self._heard - heard) / turn_s))
             bound.until_at = now + max(2 * turn_s, self._limit_s)
 
     def behind(self, lag_s: float, reading: int, now: float) -> None:
