@@ -46,8 +46,9 @@ size_t dhcp_retransmits(void), dhcp_naks(void);
 
 /* TFTP clients that somebody else drives. Client n reads from its own address, or (address 0) from this host's by a port of its own. */
 extern void (*tftp_ended)(unsigned client, const char *wrong, double now); /* wrong NULL: the file is whole */
+struct tftp_manner { unsigned blksize, windowsize; bool probes; }; /* what a client asks for; probes: for the size first, as EDK2 does */
 void tftp_open(struct sockaddr_in server, unsigned clients, bool own_ports);
-void tftp_fetch(unsigned client, uint32_t address, const char *name, unsigned blksize, double now);
+void tftp_fetch(unsigned client, uint32_t address, const char *name, const struct tftp_manner *manner, double now);
 int tftp_fd(void); /* an epoll */
 void tftp_turn(double now);
 size_t tftp_retransmits(void), tftp_bytes(void), tftp_blocks(void);

@@ -23,10 +23,11 @@ enum { DHCP_FD = -1, TFTP_FD = -2 };
 
 static const char *const stages[] = { "lease", "loader", "script", "kernel", "initrd", "answer", "report" };
 
-static const struct kind { const char *name, *vendor; uint16_t arch; unsigned blksize; } kinds[] = {
-    { "bios", "PXEClient:Arch:00000:UNDI:002001", 0, 1432 },
-    { "uefi", "PXEClient:Arch:00007:UNDI:003000", 7, 1468 },
-    { "http", "HTTPClient:Arch:00016:UNDI:003000", 16, 0 },
+/* How they read: iPXE, in the ROMs of BIOS machines, block by block; EDK2 (PxeBcMtftp.c) asks for the size, then in windows of four. */
+static const struct kind { const char *name, *vendor; uint16_t arch; struct tftp_manner tftp; } kinds[] = {
+    { "bios", "PXEClient:Arch:00000:UNDI:002001", 0, { 1432, 1, false } },
+    { "uefi", "PXEClient:Arch:00007:UNDI:003000", 7, { 1468, 4, true } },
+    { "http", "HTTPClient:Arch:00016:UNDI:003000", 16, { 0 } },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -278,9 +279,9 @@ static void leased(unsigned index, const uint8_t *ack, size_t size, double now)
     if (!length)
         return end(machine, "the ACK names no boot file", now);
     machine->stage = LOADER;
-    if (machine->kind->blksize) {
+    if (machine->kind->tftp.blksize) {
         snprintf(machine->paths[LOADER], PATH, "%.*s", (int)length, name);
-        return tftp_fetch(index, machine->address, machine->paths[LOADER], machine->kind->blksize, now);
+        return tftp_fetch(index, machine->address, machine->paths[LOADER], &machine->kind->tftp, now);
     }
     if (!path_of(machine->paths[LOADER], name, length))
         return end(machine, "a name that is too long", now);
@@ -327,7 +328,7 @@ static void look_around(double now)
 {
     for (unsigned i = 0; i < all.begun; i++) {
         struct machine *machine = all.machines + i;
-        if (machine->stage < SCRIPT && !(machine->stage == LOADER && !machine->kind->blksize))
+        if (machine->stage < SCRIPT && !(machine->stage == LOADER && !machine->kind->tftp.blksize))
             continue;
         if (machine->stage >= DONE)
             continue;

@@ -28,9 +28,9 @@ struct client {
     uint64_t bytes;
     uint32_t in_window;
     uint32_t tries;
-    uint32_t blksize, asked; /* granted, and asked for */
-    uint32_t windowsize;
-    bool running, finished, complained;
+    const struct tftp_manner *manner;
+    uint32_t blksize, windowsize; /* granted */
+    bool running, finished, complained, probing;
     double began_at, due_at;
     struct client *later, *sooner; /* by due_at: all time-outs are equal, so the list is in order */
 };
@@ -50,7 +50,8 @@ static struct {
     struct expected expected; /* without data: nothing is compared, and the end is the first short block */
     struct client *clients, **by_address;
     struct port *ports;
-    unsigned client_count, port_count, blksize, windowsize, most_tries, table_mask;
+    unsigned client_count, port_count, most_tries, table_mask;
+    struct tftp_manner manner;
     bool own_ports; /* each client has a socket, instead of an address */
     double timeout_s, loss;
     struct chance chance;
@@ -147,31 +148,48 @@ static void say_request(struct client *client)
     size_t at = 2;
     at += sprintf(text + at, "%s", client->name) + 1;
     at += sprintf(text + at, "octet") + 1;
-    at += sprintf(text + at, "tsize") + 1;
-    at += sprintf(text + at, "0") + 1;
+    if (client->probing || !client->manner->probes) {
+        at += sprintf(text + at, "tsize") + 1;
+        at += sprintf(text + at, "0") + 1;
+    }
     at += sprintf(text + at, "blksize") + 1;
-    at += sprintf(text + at, "%u", client->asked) + 1;
-    if (all.windowsize > 1) {
+    at += sprintf(text + at, "%u", client->manner->blksize) + 1;
+    if (client->manner->windowsize > 1) {
         at += sprintf(text + at, "windowsize") + 1;
-        at += sprintf(text + at, "%u", all.windowsize) + 1;
+        at += sprintf(text + at, "%u", client->manner->windowsize) + 1;
     }
     if (!happens(&all.chance, all.loss))
         memcpy(packet_for(client, at), text, at);
 }
 
-static void begin(struct client *client, unsigned turn, double now)
+static void request(struct client *client, unsigned turn, bool probing, double now)
 {
     struct client kept = *client;
     unlist(client);
-    *client = (struct client){ .address = kept.address, .name = kept.name, .asked = kept.asked };
+    *client = (struct client){
+        .address = kept.address, .name = kept.name, .manner = kept.manner, .began_at = kept.began_at, .probing = probing,
+    };
     client->blksize = 512; /* until an OACK says otherwise */
     client->windowsize = 1;
     client->socket = ((size_t)(client - all.clients) + (all.own_ports ? 0 : turn)) % all.port_count;
     client->running = true;
-    client->began_at = now;
-    all.under_way++;
     say_request(client);
     due(client, now + all.timeout_s);
+}
+
+static void begin(struct client *client, unsigned turn, double now)
+{
+    client->began_at = now;
+    all.under_way++;
+    request(client, turn, client->manner->probes, now);
+}
+
+/* The size is known: that transfer is stopped, and the file is read from a port of its own. */
+static void probed(struct client *client, double now)
+{
+    static const uint8_t stop[] = "\0\5\0\10User aborted the transfer";
+    memcpy(packet_for(client, sizeof stop), stop, sizeof stop);
+    request(client, 1, false, now);
 }
 
 static void finish(struct client *client, const char *wrong, double now)
@@ -211,13 +229,15 @@ static void take_oack(struct client *client, const uint8_t *packet, size_t size,
             return complain(client, "an option without a value", now);
         unsigned long value = strtoul((char *)text + at, NULL, 10);
         at += strlen((char *)text + at) + 1;
-        if (!strcasecmp(name, "blksize") && value <= client->asked)
+        if (!strcasecmp(name, "blksize") && value <= client->manner->blksize)
             client->blksize = value;
-        else if (!strcasecmp(name, "windowsize") && value <= all.windowsize && value)
+        else if (!strcasecmp(name, "windowsize") && value <= client->manner->windowsize && value)
             client->windowsize = value;
         else if (!strcasecmp(name, "tsize") && all.expected.data && value != all.expected.size)
             return complain(client, "tsize is wrong", now);
     }
+    if (client->probing)
+        return probed(client, now);
     say_ack(client);
     due(client, now + all.timeout_s);
 }
@@ -391,7 +411,7 @@ static void port_open(unsigned index)
 
 static void inbox_make(void)
 {
-    inbox.size = all.blksize + 4 + 1; /* one more than there may be, to see what is too long */
+    inbox.size = all.manner.blksize + 4 + 1; /* one more than there may be, to see what is too long */
     if (inbox.size < PACKET)
         inbox.size = PACKET;
     inbox.buffers = malloc(BATCH * inbox.size);
@@ -434,18 +454,18 @@ void tftp_open(struct sockaddr_in server, unsigned clients, bool own_ports)
     all.server = server;
     all.client_count = clients;
     all.own_ports = own_ports;
-    all.blksize = 1468;
-    all.windowsize = 1;
+    all.manner.blksize = 1468;
+    all.manner.windowsize = 1;
     all.timeout_s = 1;
     all.most_tries = 10;
     open_all(own_ports ? 1 : 32, clients);
 }
 
-void tftp_fetch(unsigned index, uint32_t address, const char *name, unsigned blksize, double now)
+void tftp_fetch(unsigned index, uint32_t address, const char *name, const struct tftp_manner *manner, double now)
 {
     struct client *client = all.clients + index;
     client->name = name;
-    client->asked = blksize;
+    client->manner = manner;
     client->address = all.own_ports ? 0 : address;
     if (!all.own_ports)
         *place_of(address) = client;
@@ -476,8 +496,8 @@ int tftp_main(void)
     all.expected = expect_file(option_text("expect", NULL));
     all.client_count = option_number("clients", 1);
     unsigned waves = option_number("waves", 1);
-    all.blksize = option_number("blksize", 1428);
-    all.windowsize = option_number("windowsize", 1);
+    all.manner.blksize = option_number("blksize", 1428);
+    all.manner.windowsize = option_number("windowsize", 1);
     all.timeout_s = option_number("timeout", 0.4);
     all.most_tries = option_number("tries", 50);
     all.loss = option_number("loss", 0);
@@ -494,7 +514,7 @@ int tftp_main(void)
         struct client *client = all.clients + i;
         client->address = htonl(base + i);
         client->name = name;
-        client->asked = all.blksize;
+        client->manner = &all.manner;
         *place_of(client->address) = client;
     }
 

@@ -23,6 +23,7 @@ from pxenet.net.mapped import Layout
 from pxenet.net.udp import UdpSocket
 from pxenet.server.maps import Maps, Way, look_at
 from pxenet.server.outbox import Outbox
+from pxenet.server.rally import Rally
 from pxenet.server.tap import Tap
 
 _PLAIN = object()
@@ -128,16 +129,19 @@ class Shell:
             await self._obeyed.park()
 
     async def _receive(self, udp: UdpSocket) -> None:
+        rally = Rally()
         while True:
-            batch = udp.receive()
+            batch = udp.receive() or rally.next(udp.receive)
             if not batch:
                 await trio.lowlevel.wait_readable(udp.socket)
                 continue
+            now = self._clock()
             if self._tap.listener is not None:
                 self._tap.listener.received(batch)
-            self.obey(self._engine.receive(batch, self._clock()))
-            # After each batch, for a flood of DISCOVERs must not keep transfers from their turn.
-            await trio.lowlevel.checkpoint()
+            self.obey(self._engine.receive(batch, now))
+            if not rally.heard(batch, now):
+                # After each batch, for a flood of DISCOVERs must not keep transfers from their turn.
+                await trio.lowlevel.checkpoint()
 
     async def _write(self, udp: BatchedUdpSocket) -> None:
         """What the kernel has no room for leaves when it has."""
