@@ -174,26 +174,32 @@ class BlockSender:
 
     def _send_batch(self, runs: Sequence[Run], unread: list[Stream]) -> None:
         # By columns: a loop that writes the fields of each message takes twice as long.
-        at, streams, counts = array("Q"), list[Stream](), list[int]()
+        at, streams, counts, blksizes = array("Q"), list[Stream](), list[int](), list[int]()
         for layout, flight in runs:
             at.fromlist([layout[first >> RUN_SHIFT] + ((first & MASK) << PAIR_SHIFT) for first in flight.firsts])
             streams += flight.streams
             counts += flight.counts
+            blksizes += [layout.blksize] * len(flight.counts)
         count, names = len(counts), self._names
         self._pieces[:count] = memoryview(at)
         self._view[names : names + count * _NAME_BYTES] = b"".join([stream.to for stream in streams])
         sources = [stream.source for stream in streams]
         alike = counts == self._counts[:count] and sources == self._sources[:count]
         windows = counts.count(1) != count
-        if not alike or (windows and [piece.layout.blksize for piece in _flat(runs)] != self._blksizes[:count]):
-            self._shape(_flat(runs))
+        if not alike or (windows and blksizes != self._blksizes[:count]):
+            self._shape(list(zip(counts, sources, blksizes, strict=True)))
         self._flush(runs, counts, unread)
 
-    def _shape(self, pieces: Sequence[Piece]) -> None:
-        """The rest of each message, where it is not what it was: how many iovecs, and how it leaves."""
+    def _shape(self, shapes: Sequence[tuple[int, int, int]]) -> None:
+        """The rest of each message, where it is not what it was: how many iovecs, and how it leaves.
+
+        Those of one kind stand side by side, so in most places nothing changes from one batch to the next.
+        """
         controls = self._names + BATCH * _NAME_BYTES
-        for index, piece in enumerate(pieces):
-            count, source, blksize = piece.count, piece.stream.source, piece.layout.blksize
+        were = zip(self._counts, self._sources, self._blksizes, strict=True)
+        changed = [index for index, (shape, was) in enumerate(zip(shapes, were, strict=False)) if shape != was]
+        for index in changed:
+            count, source, blksize = shapes[index]
             told = self._controls.get((source, blksize if count > 1 else 0)) or self._control(source, count, blksize)
             control = controls + index * _CONTROL_BYTES
             self._view[control : control + len(told)] = told
