@@ -100,7 +100,7 @@ def _storm_pxenet(root: Path, work: Path) -> list[list[str]]:
         f'[dhcp]\nauthoritative = true\n[[dhcp.subnet]]\nnetwork = "{NETWORK}"\npool = "{STORM_POOL}"\nrouter = "{SERVER}"\n'
         f'lease_time = "24h"\n[boot]\nunknown = "rack"\n[boot.loader]\nbios = "ipxe"\nx64 = "ipxe"\n'
         f'[[profile]]\nname = "rack"\nkernel = "{root / "static/kernel"}"\ninitrd = ["{root / "static/initrd"}"]\n'
-        f'args = "inst.ks={{{{ urls.answer }}}}"\nanswer = "{root / "ks.cfg.j2"}"\n'
+        f'answer = "{root / "ks.cfg.j2"}"\n'
     )
     return [[sys.executable, "-m", "pxenet.server", "--config", str(config)]]
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TypeVar
 
+from pxenet.content.lately import Lately
 from pxenet.model import BootClient, ClientKind, Host, SeenHost
 from pxenet.wire.text import mac_text, uuid_text, uuid_text_wire
 
@@ -40,6 +41,8 @@ class Hosts:
         """From now on these are the hosts; what was seen of machines stays, and says anew which of them they are."""
         self.configured = tuple(configured)
         self._unknown_profile = unknown_profile
+        self._made_up: Lately[bytes, Host] = Lately(LEARNED)
+        """For machines that are none of them: each is asked for dozens of times in one boot."""
         self._by_mac = {mac: host for host in self.configured for mac in host.macs}
         self._by_uuid = {host.uuid: host for host in self.configured if host.uuid is not None}
         self._by_serial = {host.serial: host for host in self.configured if host.serial is not None}
@@ -67,8 +70,11 @@ class Hosts:
 
     def of_mac(self, mac: bytes) -> Host:
         """The host with this hardware address, configured or made up."""
-        host = self._by_mac.get(mac) or self._learned.get(mac)
-        return host or Host(mac_text(mac), mac=mac, profile=self._unknown_profile, configured=False)
+        host = self._by_mac.get(mac) or self._learned.get(mac) or self._made_up.get(mac)
+        if host is None:
+            host = Host(mac_text(mac), mac=mac, profile=self._unknown_profile, configured=False)
+            self._made_up.put(mac, host)
+        return host
 
     def of_uuid(self, uuid: str) -> Host | None:
         """The configured host with this machine id, as canonical lower-case text."""

@@ -194,6 +194,8 @@ def _seconds(at: object) -> float:
 def printable(text: str) -> str:
     """``text`` without control characters: names come from the network, a terminal obeys escape sequences, and a line break in a name
     would let anybody write lines of ours."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
