@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
     if unknown := [name for name in arguments.names if name not in known]:
         return _refuse(f"no scenario {', '.join(unknown)}; there are {', '.join(known)}")
     chosen = [known[name] for name in arguments.names] or [s for s in SCENARIOS if arguments.all or not s.optional]
-    if arguments.reference and (ours := [s.name for s in chosen if s.ordered or not s.named]):
+    if arguments.reference and (ours := [s.name for s in chosen if s.ordered or s.from_data or not s.named]):
         return _refuse(f"no reference can be given orders: leave {', '.join(ours)} out")
     if arguments.demo is not None:
         chosen = [demo.MACHINE]

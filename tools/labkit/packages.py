@@ -57,6 +57,7 @@ _LOADER: dict[tuple[str, str], dict[str, str]] = {
     ("x64", "ipxe"): {"/usr/lib/ipxe/ipxe.efi": "ipxe"},
 }
 
+_DISTRIBUTION = {"rpmbuild": "rpm", "/usr/bin/rpm": "rpm", "createrepo_c": "createrepo-c", "xorriso": "xorriso"}
 _SIGNED_DISK = {str(payload.SHIM): "shim-signed", str(payload.DISK_GRUB): "grub-efi-amd64-signed"}
 
 
@@ -69,6 +70,8 @@ def missing(scenarios: Iterable[Scenario], *, reference: bool = False) -> list[s
             wanted |= _DNSMASQ
         if scenario.proxy and scenario.loader == "grub":
             wanted |= _LOADER["x64", "ipxe"]  # it starts GRUB there
+        if scenario.from_data:
+            wanted |= _DISTRIBUTION
         if scenario.disk == "signed.img":
             wanted |= _SIGNED_DISK
     return sorted({package for thing, package in wanted.items() if not _present(thing)})

@@ -24,7 +24,7 @@ DISK_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 # What the machines have: virtio or Intel network cards, and a USB disk (the installer's root brings no other disk's driver)
 _WANTED_MODULES = ("virtio_pci", "virtio_net", "e1000", "xhci_pci", "usb_storage", "sd_mod")
 _PARAMETERS = {"usb_storage": " delay_use=0"}  # it waits a second for slow sticks otherwise
-_SCRIPTS = Path(__file__).parent / "initrd"
+SCRIPTS = Path(__file__).parent / "initrd"
 
 KICKSTART = """\
 # {{ host.name }}, from the profile {{ profile.name }}
@@ -65,7 +65,7 @@ def build(directory: Path, disks: Iterable[str] = ("disk.img",), *, grub_for_bio
     if grub_for_bios:
         _make_grub(payload.root / "bios" / "core.0")
     (directory / payload.kernel).write_bytes((INSTALLER / "linux").read_bytes())
-    (directory / payload.initrd).write_bytes(_initrd((INSTALLER / "initrd.gz").read_bytes(), BUSYBOX.read_bytes()))
+    (directory / payload.initrd).write_bytes(initrd())
     for name in disks:
         (directory / name).write_bytes(DISKS[name]())
     payload.template.write_text(KICKSTART)
@@ -100,7 +100,9 @@ DISKS: Mapping[str, Callable[[], bytes]] = {"disk.img": _own_disk, "signed.img":
 """What a machine may install, by the file's name."""
 
 
-def _initrd(installer: bytes, busybox: bytes) -> bytes:
+def initrd(more: Iterable[cpio.Entry] = ()) -> bytes:
+    """The first root of a machine; ``more``: what else is in it. Raises FileNotFoundError as ``build`` does."""
+    installer, busybox = (INSTALLER / "initrd.gz").read_bytes(), BUSYBOX.read_bytes()
     available = {
         module_name(entry.name): entry.data
         for entry in cpio.parse(gzip.decompress(installer))
@@ -113,7 +115,9 @@ def _initrd(installer: bytes, busybox: bytes) -> bytes:
     entries += [cpio.file(f"modules/{name}.ko", available[name]) for name in modules]
     entries += [cpio.file("modules/order", _order(modules).encode())]
     for name, place in (("init", "init"), ("udhcpc-script", "bin/udhcpc-script"), ("post.awk", "post.awk")):
-        entries.append(cpio.file(place, (_SCRIPTS / name).read_bytes(), 0o755))
+        entries.append(cpio.file(place, (SCRIPTS / name).read_bytes(), 0o755))
+    known = {entry.name for entry in entries}
+    entries += [entry for entry in more if entry.name not in known]
     return gzip.compress(cpio.serialize(entries), compresslevel=6, mtime=0)
 
 

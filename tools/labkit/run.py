@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import evidence, payload, replayed, servers
+from labkit import distribution, evidence, payload, replayed, servers
 from labkit.machine import Firmware, Machine, Outcome, PowerOn, power_on
 from labkit.reference import ReferenceServer
 from labkit.report import Report
@@ -55,10 +55,10 @@ def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path,
     """Run ``scenarios``; ``work`` is for files that only machines need, ``logs`` for what people may want to read."""
     grub_for_bios = any((s.platform, s.loader) == ("bios", "grub") for s in scenarios)
     files = payload.build(work / "payload", {s.disk for s in scenarios}, grub_for_bios=grub_for_bios)
+    image = distribution.build(work / "lab-linux") if any(s.from_data for s in scenarios) else None
     benches = [
-        _bench(kind, group, files, work, logs, options)
-        for kind, proxy in (("server", False), ("proxy", True))
-        if (group := [s for s in scenarios if s.proxy is proxy])
+        _bench(kind, [s for s in scenarios if s.bench == kind], files, image, work, logs, options)
+        for kind in dict.fromkeys(s.bench for s in scenarios)
     ]
     with ThreadPoolExecutor(options.jobs) as pool:
         # UEFI first: it takes longest, and short ones fill the end
@@ -75,7 +75,13 @@ def run(scenarios: Sequence[Scenario], options: Options, work: Path, logs: Path,
 
 
 def _bench(
-    kind: str, scenarios: list[Scenario], files: payload.Payload, work: Path, logs: Path, options: Options
+    kind: str,
+    scenarios: list[Scenario],
+    files: payload.Payload,
+    image: Path | None,
+    work: Path,
+    logs: Path,
+    options: Options,
 ) -> Bench:
     wire = Wire(kind, "10.77.0.0/24", logs)
     netdevs = {scenario.name: wire.plug(f"port{scenario.number}", work) for scenario in scenarios}
@@ -86,7 +92,13 @@ def _bench(
         server = ReferenceServer(wire, scenarios, files, work / f"{kind}.root", logs)
     else:
         config = logs / f"{kind}.toml"
-        config.write_text(servers.rack_toml(wire, scenarios, files, work / f"{kind}.state"))
+        state = work / f"{kind}.state"
+        data = scenarios[0] if scenarios[0].from_data else None
+        config.write_text(
+            servers.rack_toml(wire, scenarios, files, state)
+            if data is None or image is None
+            else servers.lab_toml(wire, data, image, state)
+        )
         server = servers.PxenetServer(wire.rack, config, logs / f"{kind}.server.log", work / f"{kind}.notify")
     addresses = servers.AddressServer(wire, logs) if any(s.proxy for s in scenarios) else None
     if addresses is not None:
@@ -126,6 +138,8 @@ def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path,
         report.faults.append(f"first power-on: {fault}")
         report.logs.append(("its console", "\n".join(first.tail)))
         return report
+    if scenario.from_data:
+        report.faults += _faults_of_disk(scenario, machine, bench, first)
     say(f"{scenario.name:16} power on again: it must boot its own disk")
     second = power_on(
         machine, bench.wire.rack, logs / f"{scenario.name}.2.serial", options.timeout_s, console, bench.server.alive
@@ -139,7 +153,12 @@ def _run_machine(scenario: Scenario, bench: Bench, options: Options, work: Path,
     return report
 
 
-_ORDERS = ((("reinstall",), True), ((), False), (("reinstall", "cancel"), False))
+def _faults_of_disk(scenario: Scenario, machine: Machine, bench: Bench, power: PowerOn) -> list[str]:
+    address = servers.reserved(bench.wire, scenario)
+    return distribution.faults(machine.disk, power.detail("packages"), scenario.name, address)
+
+
+_ORDERS = (((), False), (("reinstall",), True), ((), False), (("reinstall", "cancel"), False))
 """Orders before a power-on, and whether that must install; else it must boot the disk."""
 
 
@@ -159,6 +178,8 @@ def _obey_orders(
             report.faults.append(f"power-on {number}, after {' and '.join(orders) or 'nothing'}: {fault}")
             report.logs.append(("its console", "\n".join(power.tail)))
             return
+        if installs and scenario.from_data:
+            report.faults += _faults_of_disk(scenario, machine, bench, power)
 
 
 def _discover(

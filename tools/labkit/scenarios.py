@@ -36,6 +36,9 @@ class Scenario:
     named: bool = True
     """A ``[[host]]`` of the configuration; else it is booted to tell what it is, and made a host by command."""
 
+    from_data: bool = False
+    """Installed from an ISO image by kickstart data: twelve lines of configuration, on a wire of its own."""
+
     @property
     def platform(self) -> str:
         """The key under ``boot.loader`` for this machine."""
@@ -45,6 +48,11 @@ class Scenario:
     def mac(self) -> str:
         """The machine's hardware address (locally administered, QEMU's range)."""
         return f"52:54:00:77:00:{self.number:02x}"
+
+    @property
+    def bench(self) -> str:
+        """The wire that it is on, with whoever else is."""
+        return self.name if self.from_data else "proxy" if self.proxy else "server"
 
     @property
     def serial(self) -> str:
@@ -112,6 +120,16 @@ SCENARIOS = (
     Scenario(
         "uefi-orders", 18, Firmware.UEFI, "grub", False,
         "as uefi-grub; then reinstall and cancel", optional=True, ordered=True,
+    ),
+    Scenario(
+        "bios-kickstart", 19, Firmware.BIOS, "pxelinux", False,
+        "SeaBIOS and iPXE ROM, pxelinux; an ISO image and twelve lines of kickstart data, packages by rpm",
+        ordered=True, from_data=True,
+    ),
+    Scenario(
+        "uefi-kickstart", 20, Firmware.UEFI, "grub", False,
+        "OVMF PXE, GRUB; an ISO image and twelve lines of kickstart data, packages by rpm",
+        optional=True, ordered=True, from_data=True,
     ),
     Scenario(
         "discovery", 12, Firmware.BIOS, "pxelinux", False,

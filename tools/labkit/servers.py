@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from labkit import distribution
 from labkit.payload import Payload
 from labkit.scenarios import DISCOVERY, KERNEL_ARGS, PROFILE, Scenario
 from labkit.wire import BRIDGE, Namespace, Wire
@@ -89,6 +90,24 @@ initrd = ["{payload.initrd}"]
 args = "{KERNEL_ARGS}"
 answer = "{payload.template}"
 {discovery}{hosts}"""
+
+
+def lab_toml(wire: Wire, scenario: Scenario, image: Path, state: Path) -> str:
+    """The twelve lines of a machine that is installed by kickstart data, and where the lab has its server."""
+    told = distribution.CONFIG.format(
+        network=wire.network,
+        source=image,
+        key=distribution.KEY,
+        mac=scenario.mac,
+        name=scenario.name,
+        address=reserved(wire, scenario),
+    )
+    return f'{told}[server]\ninterface = "{BRIDGE}"\nstate = "{state}"\n'
+
+
+def reserved(wire: Wire, scenario: Scenario) -> str:
+    """The address that is a machine's own."""
+    return str(wire.network[scenario.number])
 
 
 class PxenetServer:
