@@ -75,6 +75,13 @@ PROOFS = (
     ),
     Proof("storm", "simulated machines over real sockets, ten times as many in virtual time", "machines", 1000, 60),
     Proof("workers", "a storm over sockets, served by workers that are killed at random", "machines", 1000, 60),
+    Proof(
+        "cache",
+        "a mirror behind the cache: one fetch for all, gone on with after kill -9, nothing damaged",
+        "machines",
+        100,
+        12,
+    ),
     Proof("faults", "machines under loss, duplication, reordering and corruption: all installed", "machines", 200, 40),
     Proof(
         "replay",
