@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pxenet.answer.kickstart.data import laid_over
 from pxenet.answer.kinds import file_name
-from pxenet.answer.reports import busybox, one_line, report
+from pxenet.answer.reports import busybox, busybox_failed, one_line, report
 from pxenet.answer.templates import BUILT_IN
 from pxenet.model import Host, Profile
 from pxenet.wire.text import address_text, mac_text
@@ -23,7 +23,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "vars": (),
     "kickstart": ("text", "commands", "packages", "scripts"),
     "urls": ("installed", "failed", "discovered", "answer", "source", "image", "stage2"),
-    "reports": ("installed", "failed", "busybox"),
+    "reports": ("installed", "failed", "busybox", "busybox_failed"),
     "server": ("address",),
 }
 """What templates see, for messages and documentation."""
@@ -112,6 +112,7 @@ def _reports(profile: Profile, told: Mapping[str, str]) -> dict[str, str]:
         "installed": one_line(told["installed"]),
         "failed": one_line(told["failed"], "/tmp/*.log /var/log/installer/*.log"),
         "busybox": busybox(told["installed"]),
+        "busybox_failed": busybox_failed(told["failed"]),
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pxenet.answer import kickstart, kinds, templates
 from pxenet.answer.engines import HERE, Engine, Job
 from pxenet.answer.kickstart.machine import mapping
-from pxenet.answer.reports import reporting
+from pxenet.answer.places import reporting
 from pxenet.model import Profile
 
 

@@ -85,11 +85,17 @@ def test_the_end_is_reported_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_template_that_reports_is_left_alone(tmp_path: Path) -> None:
-    """The end is reported once."""
+    """The end is reported once, and so is a failure; of the two, the one that is missing is added."""
     file = tmp_path / "ks.cfg"
-    file.write_text("%post\ncurl {{ urls.installed }}\n%end\n")
     profile = Profile("alma9", "k", answer=str(file))
-    assert "%post\ncurl http://10.0.0.1/installed/t\n%end\n" == files.render(profile, seen(profile))
+    end, failure = "%post\ncurl {{ urls.installed }}\n%end\n", "%onerror\ncurl {{ urls.failed }}\n%end\n"
+    rendered = "%post\ncurl http://10.0.0.1/installed/t\n%end\n"
+    file.write_text(end + failure)
+    assert f"{rendered}%onerror\ncurl http://10.0.0.1/failed/t\n%end\n" == files.render(profile, seen(profile))
+    file.write_text(end)
+    both = files.render(profile, seen(profile))
+    assert both.startswith(f"{rendered}\n%onerror\n")
+    assert (1, 1) == (both.count("%post"), both.count("%onerror"))
 
 
 def test_a_preseed_gets_no_sections_of_a_kickstart(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pxenet.answer.engines import HERE, Engine, Job
@@ -32,9 +33,14 @@ def render(path: str, names: Mapping[str, object], engine: Engine = HERE) -> str
 
 
 def reporting(text: str, names: Mapping[str, object]) -> str:
-    """A kickstart with sections at its end that report the end and failures, unless it has the URL for that in it already."""
+    """A kickstart with sections at its end that report the end and failures, unless it has the URL for one of them in it already."""
     machine = machine_of(names)
-    if not machine.installed or machine.installed in text:
+    machine = replace(
+        machine,
+        installed="" if machine.installed in text else machine.installed,
+        failed="" if machine.failed in text else machine.failed,
+    )
+    if not machine.installed and not machine.failed:
         return text
     version = version_named(mapping(names, "kickstart"), mapping(names, "vars"), machine.profile) or DEFAULT_VERSION
     line_end = "" if text.endswith("\n") else "\n"
