@@ -12,7 +12,7 @@ from typing import cast
 
 from pxenet.answer.kickstart.data import Kickstart, record_in, types_of
 
-_SHORTEST = 4
+LEAST = 4
 """Shorter values would hide half of every text."""
 
 _SECRET_NAMES = re.compile(
@@ -73,7 +73,7 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._numbers: dict[str, int] = {}
-        known = sorted({each for each in secrets if len(each) >= _SHORTEST}, key=lambda each: (-len(each), each))
+        known = sorted({each for each in secrets if len(each) >= LEAST}, key=lambda each: (-len(each), each))
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:

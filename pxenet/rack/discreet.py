@@ -6,8 +6,10 @@ Who can read the log is not who may read the password hashes of an answer file, 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
+from pxenet.answer.masking import LEAST
 from pxenet.events import Event
 
 SHOWN = 8
@@ -32,6 +34,19 @@ def hidden(text: str) -> str:
 def masked(data: bytes) -> bytes:
     """The bytes with the same part of every token in them replaced by as many ``x``: packets keep their length."""
     return _TOKEN_BYTES.sub(lambda found: found[1] + b"x" * (32 - SHOWN), data)
+
+
+class Veil:
+    """Hides tokens in packets, and the secrets that the configuration calls so: boot texts may have them in kernel arguments."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = sorted({each.encode() for each in secrets if len(each) >= LEAST}, key=len, reverse=True)
+        self._known = re.compile(b"|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, data: bytes) -> bytes:
+        """The bytes, as many as there were."""
+        shown = masked(data)
+        return shown if self._known is None else self._known.sub(lambda found: b"x" * len(found[0]), shown)
 
 
 def discreet(event: Event) -> Event:

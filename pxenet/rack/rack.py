@@ -52,7 +52,7 @@ from pxenet.model import (
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.callbacks import Callbacks, Report
 from pxenet.rack.discovered import Discovered, serial_of, words_of
-from pxenet.rack.discreet import discreet, hidden
+from pxenet.rack.discreet import Veil, discreet, hidden
 from pxenet.rack.hosts import LEARNED, Hosts
 from pxenet.rack.layout import Layout, layout
 from pxenet.rack.recorder import Recorder
@@ -224,6 +224,8 @@ class Rack:
 
     def _take(self, prepared: Layout) -> None:
         self.settings = prepared.settings
+        self.veil = Veil(prepared.settings.secrets.values())
+        """Hides what packets have of secrets, from whoever looks at them."""
         self._plan_settings = prepared.plan_settings
         self.profiles = prepared.profiles
         self.loaders = prepared.loaders

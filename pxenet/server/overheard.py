@@ -5,7 +5,7 @@ Knows what of it is worth a place in the ring of the last minutes. Must not know
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,10 @@ _FIRST_BLOCKS = 16
 
 HEAD_BYTES = 4096
 """Of what is said and heard on a connection at once, so much is in the ring: heads and texts, not files."""
+
+
+Hide = Callable[[bytes], bytes]
+"""Masks what secrets bytes have; their number stays."""
 
 
 @dataclass(slots=True)
@@ -56,11 +60,11 @@ class Entry:
     discreet: bytes | None = None
     """``data`` without its secrets, where it is a part of something and does not show by itself what of it is one."""
 
-    def shown(self, *, secrets: bool) -> bytes:
-        """Its data, for somebody who may see secrets or not."""
-        if secrets:
+    def shown(self, hide: Hide | None = masked) -> bytes:
+        """Its data, for somebody who may see secrets (None) or not."""
+        if hide is None:
             return self.data
-        return masked(self.data) if self.discreet is None else self.discreet
+        return hide(self.data if self.discreet is None else self.discreet)
 
 
 def worth_keeping(batch: Sequence[Datagram]) -> list[Datagram]:
@@ -110,15 +114,15 @@ def _never_read(region: Region, offset: int, length: int) -> bytes:
     raise AssertionError("a text has no regions")
 
 
-def discreet_blocks(blocks: Blocks) -> Blocks:
-    """The same blocks of a text without secrets: of an answer file everything is masked, else the tokens. Its length stays."""
+def discreet_blocks(blocks: Blocks, hide: Hide = masked) -> Blocks:
+    """The same blocks of a text without secrets: of an answer file everything is masked. Its length stays."""
     stream = blocks.stream
-    return Blocks(replace(stream, content=_discreet_content(stream.content)), blocks.first, blocks.count)
+    return Blocks(replace(stream, content=_discreet_content(stream.content, hide)), blocks.first, blocks.count)
 
 
-def _discreet_content(content: Content) -> Content:
+def _discreet_content(content: Content, hide: Hide) -> Content:
     data = b"".join(segment for segment in content.segments if isinstance(segment, bytes))
-    shown = b"x" * len(data) if content.role is Role.ANSWER else masked(data)
+    shown = b"x" * len(data) if content.role is Role.ANSWER else hide(data)
     return replace(content, segments=(shown,))
 
 
@@ -147,7 +151,7 @@ def segments(entry: Entry) -> Iterator[Entry]:
 def _part(entry: Entry, first: int, most: int) -> Entry:
     """A token that is cut in two is one nonetheless."""
     data = entry.data[first : first + most]
-    return replace(entry, data=data, discreet=_unless_plain(entry.shown(secrets=False)[first : first + most], data))
+    return replace(entry, data=data, discreet=_unless_plain(entry.shown()[first : first + most], data))
 
 
 def _unless_plain(shown: bytes, data: bytes) -> bytes | None:

@@ -21,6 +21,7 @@ from pxenet.rack import Rack
 from pxenet.server.overheard import (
     HEAD_BYTES,
     Entry,
+    Hide,
     beginning,
     cost,
     discreet_blocks,
@@ -152,19 +153,20 @@ class Recorder:
         self, entries: Iterable[Entry], mac: bytes | None, open_ones: dict[TcpEnds, Conversation], *, secrets: bool
     ) -> Iterator[Frame]:
         """The frames of some entries: of one machine, or of all. ``open_ones`` remembers connections from one call to the next."""
+        hide = None if secrets else self._rack.veil
         for entry in entries:
             hardware, machine = self._hardware(entry), self._machine(entry)
             if mac is None or mac in (hardware, machine):
                 if entry.ends is None:
-                    made = self._framed(entry, hardware, secrets=secrets)
+                    made = self._framed(entry, hardware, hide)
                 else:
-                    made = self._segments(entry, entry.ends, hardware, open_ones, secrets=secrets)
+                    made = self._segments(entry, entry.ends, hardware, open_ones, hide)
                 for frame in made:
                     yield replace(frame, about=machine or hardware)
 
     # -- frames --------------------------------------------------------------------------------------------------------------
 
-    def _framed(self, entry: Entry, hardware: bytes, *, secrets: bool) -> Iterator[Frame]:
+    def _framed(self, entry: Entry, hardware: bytes, hide: Hide | None) -> Iterator[Frame]:
         address, port = peer_address(entry.peer), peer_port(entry.peer)
         theirs = End(address, port, hardware)
         own = self._own.get(entry.interface)
@@ -172,18 +174,18 @@ class Recorder:
         us = End(ours, entry.port, self._own_hardware(ours))
         if not entry.said:
             to = End(EVERYBODY, entry.port, BROADCAST) if entry.broadcast else us
-            yield udp_frame(entry.at_ns, theirs, to, entry.shown(secrets=secrets), entry.size)
+            yield udp_frame(entry.at_ns, theirs, to, entry.shown(hide), entry.size)
             return
         if address == EVERYBODY:
             theirs = End(address, port, BROADCAST)
         if entry.text is None:
-            yield udp_frame(entry.at_ns, us, theirs, entry.shown(secrets=secrets), entry.size)
+            yield udp_frame(entry.at_ns, us, theirs, entry.shown(hide), entry.size)
             return
-        for data in text_datagrams(entry.text if secrets else discreet_blocks(entry.text)):
+        for data in text_datagrams(entry.text if hide is None else discreet_blocks(entry.text, hide)):
             yield udp_frame(entry.at_ns, us, theirs, data)
 
     def _segments(
-        self, entry: Entry, ends: TcpEnds, hardware: bytes, open_ones: dict[TcpEnds, Conversation], *, secrets: bool
+        self, entry: Entry, ends: TcpEnds, hardware: bytes, open_ones: dict[TcpEnds, Conversation], hide: Hide | None
     ) -> Iterator[Frame]:
         """What one side of a connection says; its beginning and its end are made up where they belong."""
         talk = open_ones.get(ends)
@@ -197,8 +199,8 @@ class Recorder:
                 yield from talk.closed(entry.at_ns)
                 del open_ones[ends]
             return
-        data = entry.shown(secrets=secrets)
-        if entry.secret and not secrets:
+        data = entry.shown(hide)
+        if entry.secret and hide is not None:
             # What follows the head leaves in several pieces, and may have empty lines of its own.
             head, blank, _ = data.partition(b"\r\n\r\n")
             known = len(head + blank) if blank and head.startswith(b"HTTP/1.") else 0

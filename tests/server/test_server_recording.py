@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,12 +43,12 @@ def rack(tmp_path: Path) -> Rack:
     return made_rack(tmp_path)
 
 
-def made_rack(tmp_path: Path) -> Rack:
+def made_rack(tmp_path: Path, secrets: Mapping[str, str] | None = None) -> Rack:
     """A rack with one machine that is known by its address."""
     text = '[server]\naddress = "10.0.0.1"\n[[dhcp.subnet]]\nnetwork = "10.0.0.0/24"\npool = "10.0.0.100-10.0.0.199"\n'
     wire = Interface(1, "eth0", OURS, ((SERVER, 24),))
     made = Rack(
-        from_text(text, tmp_path),
+        replace(from_text(text, tmp_path), secrets=secrets or {}),
         MemoryStore(bytes(32)),
         interfaces=(wire,),
         tell=lambda event: None,
@@ -141,6 +141,26 @@ async def test_tokens_and_answer_files_are_masked(tap: Tap, rack: Rack) -> None:
     assert [len(payload) for payload in seen[True]] == [len(payload) for payload in seen[False]]
     assert all(TOKEN[:8].encode() in payload and TOKEN.encode() not in payload for payload in seen[False][:2])
     assert b"\0\3\0\1" + b"x" * 14 == seen[False][2]
+
+
+async def test_secrets_in_kernel_arguments_are_masked(tap: Tap, tmp_path: Path) -> None:
+    """What the configuration calls a secret, wherever packets have it: in a boot text that is cut into blocks, and on a connection."""
+    rack = made_rack(tmp_path, secrets={"vnc": "correct horse"})
+    text = bytes_content("boot.ipxe", b"#" * 507 + b"correct horse battery")
+    ends, reply = TcpEnds(pack_peer(CLIENT, 3000), SERVER, 80), b"HTTP/1.1 200 OK\r\n\r\nkernel password=correct horse"
+    seen: dict[bool, bytes] = {}
+    for secrets in (False, True):
+        with recorder(tap, rack).follow(None, secrets=secrets) as follower:
+            assert tap.listener is not None
+            tap.listener.sent([blocks(text, 1, 2)])
+            tap.listener.said(ends, reply, len(reply))
+            frames, _ = await follower.next()
+            seen[secrets] = b"".join(packet.payload for packet in packets(list(frames)))
+    assert 1 == seen[True].count(b"=correct horse")
+    assert len(seen[True]) == len(seen[False])
+    assert [0, 0, 0] == [seen[False].count(word) for word in (b"correct", b"horse", b"corre")]
+    assert b"=xxxxxxxxxxxxx" in seen[False]
+    assert b"x battery" in seen[False]
 
 
 async def test_a_token_over_two_blocks(tap: Tap, rack: Rack) -> None:
