@@ -417,6 +417,8 @@ class Content:
     """The profile it belongs to, for KERNEL, INITRD and SOURCE."""
     private: bool = False
     """Meant for one machine: never to be kept by a cache."""
+    secret: bool = False
+    """Nothing of it is shown in captures: an answer file, or a text that has a secret in it."""
     standing: Standing | None = field(default=None, compare=False)
     """As long as it holds, this content answers for its name, for all who ask. None: it was made for one asker, or nobody can tell."""
     arriving: Arriving | None = field(default=None, compare=False)

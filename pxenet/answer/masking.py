@@ -30,7 +30,7 @@ _PATTERNS = tuple(
         r"^\s*(?!#)\S+\s+(?:\S+\s+password|\S*password\S*\s+string)\s+(?P<secret>\S.*)$",  # preseed
         r"^\s*(?:- )?['\"]?\w*(?:passw(?:or)?d|passphrase|secret|psk)\w*['\"]?\s*:\s+(?P<secret>[^\s{\[].*)$",  # YAML, JSON
         r"<(?P<tag>\w*(?:password|passphrase)\w*)[^>]*>(?P<secret>[^<]+)</(?P=tag)>",
-        r"\b(?:inst\.)?(?:vncpassword|rdp\.password|sshpw)=(?P<secret>\S+)",
+        r"(?:password|passphrase|sshpw)(?:-again|-crypted)?=(?P<secret>[^\s$]\S*)",  # kernel arguments
         r"://[^/\s:@]+:(?P<secret>[^/\s@]+)@",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n(?P<secret>[A-Za-z0-9+/=\n]+)",
     )

@@ -111,8 +111,14 @@ def words(args: str) -> list[str]:
         else:
             current += letter
     if quoted:
-        raise InexpressibleError(f'a double quote is not closed in the arguments "{args}"')
+        raise InexpressibleError(f"a double quote is not closed in the argument {named(current)}")
     return [*found, current] if current else found
+
+
+def named(word: str) -> str:
+    """A kernel argument as messages tell it: without its value, which may be a secret."""
+    name, equals, _ = word.partition("=")
+    return f"{name}=…" if equals else name
 
 
 def clean_args(args: str) -> str:
@@ -134,7 +140,8 @@ def _one_line(args: str) -> str:
             out += " "
             continue
         if ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0:
-            raise InexpressibleError(f"a control character ({letter!r}) stands in the arguments {args!r}; remove it")
+            word = named(out.rpartition(" ")[2])
+            raise InexpressibleError(f"a control character ({letter!r}) stands in the argument {word}; remove it")
         out += letter
     return out
 
@@ -144,7 +151,7 @@ def check_command_line(line: str) -> None:
     size = len(line.encode())
     if size > MAX_COMMAND_LINE_BYTES:
         raise InexpressibleError(
-            f"the kernel's command line has {size} bytes, and kernels take {MAX_COMMAND_LINE_BYTES}: shorten args ({line[:60]}…)"
+            f"the kernel's command line has {size} bytes, and kernels take {MAX_COMMAND_LINE_BYTES}: shorten args"
         )
 
 

@@ -17,6 +17,7 @@ from pxenet.boot.entries import (
     check_command_line,
     clean_args,
     has_argument,
+    named,
     words,
 )
 
@@ -72,7 +73,7 @@ def _argument(word: str) -> str:
     """
     for bad in ("\\", "'"):
         if bad in word:
-            raise InexpressibleError(f"GRUB has no safe spelling for the argument {word}: it contains {bad}")
+            raise InexpressibleError(f"GRUB has no safe spelling for the argument {named(word)}: it contains {bad}")
     _no_control(word)
     return word.replace('"', "")
 

@@ -84,7 +84,7 @@ def _check(args: str) -> None:
         if word in ("&&", "||", ";"):
             raise InexpressibleError(f"iPXE has no spelling for the argument {word}: it separates commands there")
         if word.startswith("#"):
-            raise InexpressibleError(f"iPXE has no spelling for the argument {word}: # starts a comment there")
+            raise InexpressibleError("iPXE has no spelling for an argument that begins with #: a comment starts there")
     if args.endswith("\\"):
         raise InexpressibleError(
             "iPXE has no spelling for a backslash at the end of the arguments: it joins lines there"

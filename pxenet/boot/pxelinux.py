@@ -42,7 +42,7 @@ def render(text: BootText, reader: Reader) -> str:
     for line in lines:
         if len(line.encode()) > MAX_LINE_BYTES:
             raise InexpressibleError(
-                f"PXELINUX takes lines of {MAX_LINE_BYTES} bytes; this one is longer: {line[:60]}…"
+                f"PXELINUX takes lines of {MAX_LINE_BYTES} bytes; the one of {line.split()[0]} is longer"
             )
     return "\n".join(lines) + "\n"
 

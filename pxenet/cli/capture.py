@@ -41,7 +41,11 @@ def capture(
         bool, typer.Option("--by-machine", help="A file for each machine: rack-web01.pcap … for rack.pcap.")
     ] = False,
     secrets: Annotated[
-        bool, typer.Option("--secrets", help="Do not mask tokens and answer files. Do not give such a file away.")
+        bool,
+        typer.Option(
+            "--secrets",
+            help="Do not mask tokens, answer files and secrets in boot texts. Do not give such a file away.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as one JSON document.")] = False,
 ) -> None:

@@ -14,8 +14,8 @@ from pxenet.cli.output import BAD_CONFIG, OK, bad_config, print_json, print_prob
 from pxenet.cli.render_diff import no_host, render_diff
 from pxenet.config import ConfigError, Problem, load
 from pxenet.net.interfaces import interfaces
+from pxenet.rack.confidential import secrets_in
 from pxenet.rack.desk import Desk
-from pxenet.rack.differences import secrets_in
 from pxenet.rack.preview import Offer, Preview, preview, problems
 
 

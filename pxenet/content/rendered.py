@@ -18,6 +18,7 @@ from pxenet.answer import files, kickstart
 from pxenet.answer.context import answer_path
 from pxenet.answer.engines import HERE, Engine, NotYetError, rendered_text
 from pxenet.answer.kinds import companions, kind_of
+from pxenet.answer.masking import Mask
 from pxenet.answer.templates import TemplateProblem
 from pxenet.boot import args as kernel_args
 from pxenet.boot import grub, ipxe, pxelinux
@@ -132,10 +133,12 @@ class Rendered:
         menu_timeout_s: int = MENU_TIMEOUT_S,
         engine: Engine = HERE,
         watch: Watch | None = None,
+        mask: Callable[[Host, Sequence[Profile]], Mask] = lambda host, profiles: Mask(),
     ) -> None:
         """``names``: what templates see (``answer.context.names``). ``may_be(key, mac, address, now)`` and ``may_read(token, address,
         now)`` are ``Access.may_be`` and ``Access.may_read_answer``. ``url(server address)``: base of our URLs. ``profiles`` in the
-        order of the menu. ``modified_at``: when the configuration was read, what rendered texts say of their age."""
+        order of the menu. ``modified_at``: when the configuration was read, what rendered texts say of their age. ``mask``: hides the
+        secrets of a machine and of the profiles that a text is made of."""
         self._plan = plan
         self._host_of_mac = host_of_mac
         self._host_of_uuid = host_of_uuid
@@ -151,6 +154,7 @@ class Rendered:
         self._menu_timeout_s = menu_timeout_s
         self._engine = engine
         self._watch = watch or Unwatched()
+        self._mask = mask
 
     def claims(self, path: str) -> bool:
         """It is the name of an answer file or of a boot text, whosever it may be."""
@@ -218,7 +222,9 @@ class Rendered:
             return Absent(Missing.FAULT, str(problem))
         if host is not None and plan.action in (Action.INSTALL, Action.MENU):
             self._watch.handed(host, now)
-        return self._content(path, rendered, Role.CONFIG)
+        told = "\n".join(entry.args for entry in text.entries if isinstance(entry, KernelEntry))
+        secret = host is not None and self._is_secret(told, host, self._offered(plan))
+        return self._content(path, rendered, Role.CONFIG, secret=secret)
 
     def _text_of(self, plan: Plan, host: Host | None, asker: Asker) -> BootText | None:
         local = LocalEntry(exit=(host.exit if host is not None else None) or self._exit)
@@ -299,13 +305,7 @@ class Rendered:
             return Absent(
                 Missing.DENIED, f"it is for {host.name}, but this address is {asker.host.name}'s ({asker.evidence})"
             )
-        plan = self._plan(host)
-        offered: tuple[Profile, ...] = ()
-        if plan.action is Action.MENU:
-            offered = self._profiles
-        elif plan.action is Action.INSTALL and plan.profile is not None:
-            offered = (plan.profile,)
-        for profile in offered:
+        for profile in self._offered(self._plan(host)):
             if profile.answer is None:
                 continue
             directory, _, name = path.rpartition("/")
@@ -314,11 +314,12 @@ class Rendered:
                 if path == expected:
                     text = self.answer(host, profile, asker)
                     self._watch.read(host, path, asker, now)
-                    return self._content(path, text, Role.ANSWER, profile)
+                    return self._content(path, text, Role.ANSWER, profile, secret=True)
                 if directory == os.path.dirname(expected) and name in companions(profile):
                     beside = self.companion(host, profile, name, asker)
                     if beside is not None:
-                        return self._content(path, beside, Role.CONFIG, profile)
+                        secret = self._is_secret(beside, host, (profile,))
+                        return self._content(path, beside, Role.CONFIG, profile, secret=secret)
             except (TemplateProblem, InexpressibleError) as problem:
                 return Absent(Missing.FAULT, str(problem))
         return Absent(Missing.NOT_FOUND, f"{rest or 'nothing'} is not an answer file of {host.name}")
@@ -351,7 +352,16 @@ class Rendered:
                 found[str(problem)] = None
         return list(found)
 
-    def _content(self, path: str, text: str, role: Role, profile: Profile | None = None) -> Content:
+    def _offered(self, plan: Plan) -> Sequence[Profile]:
+        """What a machine may be installed with now."""
+        if plan.action is Action.MENU:
+            return self._profiles
+        return (plan.profile,) if plan.action is Action.INSTALL and plan.profile is not None else ()
+
+    def _is_secret(self, text: str, host: Host, profiles: Sequence[Profile]) -> bool:
+        return bool(text) and self._mask(host, profiles)(text) != text
+
+    def _content(self, path: str, text: str, role: Role, profile: Profile | None = None, *, secret: bool) -> Content:
         modified_at = self._modified_at
         if profile is not None and profile.answer is not None:
             try:
@@ -360,7 +370,8 @@ class Rendered:
                 pass
         content = bytes_content(path, text.encode(), mime="text/plain", modified_at=modified_at)
         # Boot texts are private too: they carry the machine's token.
-        return replace(content, role=role, profile=profile.name if profile is not None else "", private=True)
+        named = profile.name if profile is not None else ""
+        return replace(content, role=role, profile=named, private=True, secret=secret)
 
 
 def _for_machine(profile: Profile, asker: Asker) -> Profile:

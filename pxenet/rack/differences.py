@@ -9,12 +9,12 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pxenet.answer.masking import Mask, secrets_of
+from pxenet.answer.masking import Mask
 from pxenet.answer.templates import TemplateProblem
 from pxenet.boot.entries import InexpressibleError, words
 from pxenet.boot.policy import RULES
-from pxenet.config import Settings
 from pxenet.model import Asker, Host
+from pxenet.rack.confidential import secrets_in
 from pxenet.rack.desk import Desk
 from pxenet.rack.preview import preview
 
@@ -65,15 +65,6 @@ def differences(old: Desk, new: Desk, only: str | None = None) -> Iterator[HostD
         change = "added" if name not in before else "removed" if name not in after else "changed"
         if texts or change != "changed":
             yield HostDifference(name, change, texts)
-
-
-def secrets_in(settings: Settings) -> Iterator[str]:
-    """All values that must not be shown: those that stand elsewhere, and those that the configuration calls secrets."""
-    yield from settings.secrets.values()
-    for profile in settings.profiles:
-        yield from secrets_of(profile.kickstart, profile.vars)
-    for host in settings.hosts:
-        yield from secrets_of(host.kickstart, host.vars)
 
 
 _Key = tuple[str, str]

@@ -11,8 +11,6 @@ from urllib.parse import parse_qs
 
 from pxenet.answer import context
 from pxenet.answer.engines import HERE, Engine
-from pxenet.answer.kickstart.data import laid_over
-from pxenet.answer.masking import Mask, secrets_of
 from pxenet.boot import policy
 from pxenet.config import Settings
 from pxenet.content.iso import IsoImage
@@ -51,6 +49,7 @@ from pxenet.model import (
 )
 from pxenet.net.datagram import Interface, peer_address
 from pxenet.rack.callbacks import Callbacks, Report
+from pxenet.rack.confidential import mask_for
 from pxenet.rack.discovered import Discovered, serial_of, words_of
 from pxenet.rack.discreet import Veil, discreet, hidden
 from pxenet.rack.hosts import LEARNED, Hosts
@@ -189,6 +188,7 @@ class Rack:
             modified_at=int(self.clock()),
             engine=self._engine,
             watch=Watching(self._readings, self.say),
+            mask=partial(mask_for, settings),
         )
         return layout(settings, rendered, self.cache, self.images, self._image_cache)
 
@@ -414,8 +414,7 @@ class Rack:
         profile = self.plan(host).profile if host is not None else None
         if not text or host is None or profile is None:
             return hidden(text)
-        data, values = laid_over(profile.kickstart, host.kickstart), {**profile.vars, **host.vars}
-        return Mask([*self.settings.secrets.values(), *secrets_of(data, values)])(hidden(text))
+        return mask_for(self.settings, host, (profile,))(hidden(text))
 
     def _waits(self, key: str) -> bool:
         """The machine that told what it is has not been made anything by anybody yet."""

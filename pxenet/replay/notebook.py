@@ -17,7 +17,7 @@ from pxenet.engine.dhcp.rules import Candidate, Finding, Reaction
 from pxenet.model import Absent, Asker, BootClient, BootFile, Content, Host, Role
 from pxenet.net.datagram import Send
 from pxenet.rack import Rack
-from pxenet.rack.differences import secrets_in
+from pxenet.rack.confidential import secrets_in
 from pxenet.rack.discreet import hidden
 from pxenet.replay import reasons
 from pxenet.replay.play import origin_of

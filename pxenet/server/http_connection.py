@@ -365,7 +365,7 @@ class Connection:
         """Send it and say so. A client that goes away in the middle has read nothing."""
         self.serving, self.sent_before = content, self.wire.sent if sent_before is None else sent_before
         if isinstance(self.wire, TcpWire):
-            self.wire.ends.secret = content.role is Role.ANSWER
+            self.wire.ends.secret = content.secret
         try:
             await self._send(response, content.arriving)
         except FileFaultError as fault:

@@ -12,7 +12,7 @@ from typing import Any
 from pxenet.capture.made import SEGMENT_BYTES
 from pxenet.engine.surface import Blocks, Flight
 from pxenet.engine.tftp.blocks import datagrams
-from pxenet.model import Content, Region, Role
+from pxenet.model import Content, Region
 from pxenet.net.datagram import Datagram, Quads, Send
 from pxenet.rack.discreet import masked
 from pxenet.server.tap import TcpEnds
@@ -56,7 +56,7 @@ class Entry:
     ends: TcpEnds | None = None
     """It belongs to this connection; without data and size its end."""
     secret: bool = False
-    """An answer file."""
+    """Of a content that is secret."""
     discreet: bytes | None = None
     """``data`` without its secrets, where it is a part of something and does not show by itself what of it is one."""
 
@@ -115,14 +115,14 @@ def _never_read(region: Region, offset: int, length: int) -> bytes:
 
 
 def discreet_blocks(blocks: Blocks, hide: Hide = masked) -> Blocks:
-    """The same blocks of a text without secrets: of an answer file everything is masked. Its length stays."""
+    """The same blocks of a text without secrets: everything of one that is secret is masked. Its length stays."""
     stream = blocks.stream
     return Blocks(replace(stream, content=_discreet_content(stream.content, hide)), blocks.first, blocks.count)
 
 
 def _discreet_content(content: Content, hide: Hide) -> Content:
     data = b"".join(segment for segment in content.segments if isinstance(segment, bytes))
-    shown = b"x" * len(data) if content.role is Role.ANSWER else hide(data)
+    shown = b"x" * len(data) if content.secret else hide(data)
     return replace(content, segments=(shown,))
 
 

@@ -1,7 +1,8 @@
 """What the server hears and says, recorded: for those who follow it, and in a ring of the last minutes that is kept when a boot fails.
 
 Listens at the tap. On the way of packets it only notes what went by; frames are made of it when somebody wants them. Secrets (the
-tokens in names and texts, answer files) are masked in them, byte for byte, unless asked for. Must not know control or files.
+tokens in names and texts, answer files, boot texts with a secret in them) are masked in them, byte for byte, unless asked for. Must
+not know control or files.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class TcpEnds:
     """IPv4 address of ours; 0 when it is none."""
     port: int
     secret: bool = False
-    """What is being said is an answer file."""
+    """What is being said is a content that is secret."""
 
 
 class Listener(Protocol):

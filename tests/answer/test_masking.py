@@ -25,6 +25,11 @@ from pxenet.answer.masking import Mask, secrets_of
         ('  "passwordHash": "$6$a$b"', '  "passwordHash": "<secret-1>"'),
         ("<user_password>hunter22</user_password>", "<user_password><secret-1></user_password>"),
         ("inst.vnc inst.vncpassword=hunter22 quiet", "inst.vnc inst.vncpassword=<secret-1> quiet"),
+        (
+            "sshpw=hunter22 passwd/user-password-crypted=x1 y=2",
+            "sshpw=<secret-1> passwd/user-password-crypted=<secret-2> y=2",
+        ),
+        ("passwd/username=ops PASSWORD=$1 password=$(cat)", "passwd/username=ops PASSWORD=$1 password=$(cat)"),
         ("repo --baseurl=http://me:hunter22@host/x", "repo --baseurl=http://me:<secret-1>@host/x"),
         ("-----BEGIN PRIVATE KEY-----\nMII\nabc\n-----END", "-----BEGIN PRIVATE KEY-----\n<secret-1>-----END"),
         ("a $6$x$y\nb $6$x$z\nc $6$x$y", "a <secret-1>\nb <secret-2>\nc <secret-1>"),

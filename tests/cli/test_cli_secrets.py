@@ -115,3 +115,12 @@ def test_a_fault_beside_a_secret_does_not_show_it(site: Path) -> None:
     for words in (("check", "@rack.toml"), ("check", "@rack.toml", "--json")):
         done = run(site, *words)
         assert "r00t-hash" not in done.output, done.output
+
+
+def test_an_argument_that_cannot_be_spelled_does_not_show_its_value(site: Path) -> None:
+    """It is told by its name."""
+    secrets = site / "secrets.toml"
+    secrets.write_text(secrets.read_text().replace("vnc-passw0rd", "vnc'passw0rd"))
+    done = run(site, "check", "@rack.toml")
+    assert "for the argument inst.vncpassword=…: it contains '" in done.output
+    assert "passw0rd" not in done.output

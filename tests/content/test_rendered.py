@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from pxenet.answer.context import names
 from pxenet.answer.engines import HERE, Engine, Job, NotYetError
+from pxenet.answer.masking import Mask
 from pxenet.boot.policy import DEFAULT_LOADERS, Action, Plan
 from pxenet.content.plain import read
 from pxenet.content.rendered import BootName, Rendered, boot_name
@@ -55,6 +57,7 @@ class World:
             "profile/alma9/vmlinuz",
             ("profile/alma9/initrd.img",),
             args=str(profile.get("args", "console=ttyS0")),
+            vars=cast("Mapping[str, object]", profile.get("vars", {})),
             answer=str(self.template),
             reports=False,
             source_url="{server}/profile/alma9",
@@ -65,9 +68,12 @@ class World:
         self.refused = ""
         self.ended = False
 
-    def rendered(self, engine: Engine = HERE) -> Rendered:
+    def rendered(
+        self, engine: Engine = HERE, mask: Callable[[Host, Sequence[Profile]], Mask] = lambda host, profiles: Mask()
+    ) -> Rendered:
         return Rendered(
             engine=engine,
+            mask=mask,
             plan=self.plan,
             host_of_mac=lambda mac: {MAC1: ONE, MAC2: TWO}.get(mac) or stranger(mac),
             host_of_uuid=lambda uuid: {UUID: TWO}.get(uuid),
@@ -280,12 +286,35 @@ def test_what_a_text_is(world: World) -> None:
     assert (True, Role.CONFIG, 1000, "text/plain") == (first.private, first.role, first.modified_at, first.mime)
 
 
+@pytest.mark.parametrize(
+    ("args", "secret"),
+    [
+        ("console=ttyS0", False),
+        ("join={{ vars.word }}", True),
+        ("join={{ vars.other }}", False),
+        ("sshpw=hunter22", True),
+    ],
+)
+@pytest.mark.parametrize("action", [Action.INSTALL, Action.MENU])
+def test_a_text_with_a_secret_is_one(tmp_path: Path, args: str, secret: bool, action: Action) -> None:
+    """When the kernel is told what the configuration calls a secret, or what looks like one, in any dialect; not on the way to the
+    disk."""
+    world = World(tmp_path, args=args, vars={"word": "a&b$c", "other": "public"})
+    source = world.rendered(mask=lambda host, profiles: Mask([str(profile.vars["word"]) for profile in profiles]))
+    for plan, expected in ((Plan(action, world.profile, "install"), secret), (Plan(Action.LOCAL), False)):
+        world.plans["one"] = plan
+        for path in ("grub.cfg", "pxelinux.cfg/default", "boot.ipxe"):
+            found = source.find(path, asker(ONE), 0.0)
+            assert isinstance(found, Content)
+            assert (expected, path) == (found.secret, path)
+
+
 def test_answer_files(world: World) -> None:
     """The machine of the token reads it, as its answer file."""
     found = world.rendered().find("answer/token-one/alma9/ks.cfg", asker(ONE), 0.0)
     assert "# for one\n" == text(found)
     assert isinstance(found, Content)
-    assert (True, Role.ANSWER, "alma9") == (found.private, found.role, found.profile)
+    assert (True, True, Role.ANSWER, "alma9") == (found.private, found.secret, found.role, found.profile)
     assert found.modified_at >= 1000
 
 
@@ -347,7 +376,7 @@ def test_a_broken_template_is_told(tmp_path: Path) -> None:
 def test_problems_of_a_dialect(tmp_path: Path) -> None:
     """An argument that one loader cannot spell is told before a machine with that loader finds out."""
     world = World(tmp_path, args="a=it's")
-    assert ["GRUB has no safe spelling for the argument a=it's: it contains '"] == world.rendered().problems(
+    assert ["GRUB has no safe spelling for the argument a=…: it contains '"] == world.rendered().problems(
         ONE, world.profile, asker(ONE)
     )
 

@@ -13,7 +13,7 @@ import trio.testing
 
 from pxenet.capture.frames import Packet
 from pxenet.capture.made import SEGMENT_BYTES, Frame
-from pxenet.model import Content, Region, Role
+from pxenet.model import Content, Region
 from pxenet.net.datagram import Datagram, Quads, Send, pack_peer
 from pxenet.rack import Rack
 from pxenet.server.attendant import Attendant, Told
@@ -82,7 +82,7 @@ def traffic(listener: Listener) -> None:
     """Of each kind something: requests, files, texts, an answer file, connections, one that is not closed."""
     file = Content("x", (Region(NoFile(), 0, 700_000),), 700_000, 0, '""')
     text = Content("grub.cfg", (b"#" * (512 - 60), TEXT, b"x" * 2000), 452 + len(TEXT) + 2000, 0, '""')
-    answer = Content("ks.cfg", (TEXT,), len(TEXT), 0, '""', role=Role.ANSWER)
+    answer = Content("ks.cfg", (TEXT,), len(TEXT), 0, '""', secret=True)
     peer = pack_peer(CLIENT, 2000)
     listener.received([asked(WEB01), Datagram(b"\0\1grub.cfg\0octet\0", peer, SERVER, 69, 1)])
     listener.received(Quads([peer, peer], [0x00040001, 0x00040002], SERVER, 30000, 1, False))

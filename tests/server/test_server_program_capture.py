@@ -28,6 +28,7 @@ CONFIG = """\
 [server]
 state = "state"
 root = "root"
+secrets = "secrets.toml"
 interface = "lo"
 address = "127.0.0.1"
 [[dhcp.subnet]]
@@ -39,12 +40,15 @@ unknown = "tiny"
 name = "tiny"
 kernel = "root/vmlinuz"
 initrd = ["root/initrd.img"]
+args = "console=ttyS0 join={{ vars.word }}"
+vars = { word = "secret:word" }
 answer = "ks.cfg.j2"
 [[host]]
 mac = "02:50:58:00:00:01"
 name = "web01"
 profile = "tiny"
 """
+SECRET = "j0in-the-domain"
 FAILS = "text\n%post\ncurl '{{ urls.failed }}'\n%end\n"
 
 
@@ -56,9 +60,12 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A small rack. The kernel has some hundred blocks."""
+    """A small rack. The kernel has some hundred blocks, and an argument that nobody else should know."""
     shutil.copytree(RACK, tmp_path, dirs_exist_ok=True)
     (tmp_path / "rack.toml").write_text(CONFIG)
+    secrets = tmp_path / "secrets.toml"
+    secrets.touch(0o600)
+    secrets.write_text(f'word = "{SECRET}"\n')
     (tmp_path / "root/vmlinuz").write_bytes(bytes(300_000))
     return tmp_path
 
@@ -124,7 +131,9 @@ def macs() -> list[str]:
 
 
 def test_files_by_machine(wire: Wire, site: Path) -> None:
-    """Each machine has its own, with its whole boot and nobody else's, and is installed again when that is replayed."""
+    """Each machine has its own, with its whole boot and nobody else's, and is installed again when that is replayed. No secret is
+    in any.
+    """
     with program(site, "--config", "rack.toml", prefix=inside(wire)), capturing(wire, site, "--by-machine") as said:
         boot_all(wire, site)
     names = ["rack-02-50-58-00-00-00.pcap", "rack-02-50-58-00-00-02.pcap", "rack-web01.pcap"]
@@ -132,12 +141,15 @@ def test_files_by_machine(wire: Wire, site: Path) -> None:
     assert said[-1].endswith(f" packets in {', '.join(names)}")
     found = [replayed(site / name, site) for name in (names[0], names[2], names[1])]
     assert [[(mac, "installed", "read")] for mac in macs()] == found
+    assert [False] * MACHINES == [SECRET.encode() in (site / name).read_bytes() for name in names]
 
 
 def test_files_that_rotate(wire: Wire, site: Path) -> None:
-    """None is larger than was asked for, no more are kept, each is a capture of its own, and together they miss nothing."""
+    """None is larger than was asked for, no more are kept, each is a capture of its own, and together they miss nothing; secrets, too,
+    where these are asked for.
+    """
     limit = 20_000
-    rotated = ("--rotate", "20k", "--keep", "100")
+    rotated = ("--rotate", "20k", "--keep", "100", "--secrets")
     with program(site, "--config", "rack.toml", prefix=inside(wire)), capturing(wire, site, *rotated) as said:
         boot_all(wire, site)
     files = [site / "rack.pcap", *site.glob("rack.pcap.*")]
@@ -146,6 +158,7 @@ def test_files_that_rotate(wire: Wire, site: Path) -> None:
     packets = [read(path).counts.packets for path in files]
     assert int(said[-1].split()[0]) == sum(packets)
     assert 0 not in packets
+    assert any(SECRET.encode() in path.read_bytes() for path in files)
 
 
 def test_what_failed_is_kept_and_replayed(wire: Wire, site: Path) -> None:
@@ -157,6 +170,7 @@ def test_what_failed_is_kept_and_replayed(wire: Wire, site: Path) -> None:
         boot_all(wire, site)
         wait_until(lambda: server.said().count(".pcap") >= MACHINES, "not every failure was kept")
     kept = sorted(failures.iterdir(), key=lambda path: path.name.partition("-")[2])
+    assert [False] * MACHINES == [SECRET.encode() in path.read_bytes() for path in kept]
     assert ["02-50-58-00-00-00.pcap", "02-50-58-00-00-02.pcap", "web01.pcap"] == [
         path.name.partition("-")[2] for path in kept
     ]

@@ -123,10 +123,10 @@ async def test_a_follower_gets_what_went_by(tap: Tap, rack: Rack) -> None:
     assert WEB01 == one.destination_hardware
 
 
-async def test_tokens_and_answer_files_are_masked(tap: Tap, rack: Rack) -> None:
-    """Unless asked for: of a token its first digits stay, of an answer file nothing, and no length changes."""
+async def test_tokens_and_secret_texts_are_masked(tap: Tap, rack: Rack) -> None:
+    """Unless asked for: of a token its first digits stay, of a text that is secret nothing, and no length changes."""
     text = bytes_content("boot.ipxe", TEXT)
-    answer = replace(bytes_content("ks.cfg", b"rootpw secret\n"), role=Role.ANSWER)
+    answer = replace(bytes_content("ks.cfg", b"rootpw secret\n"), secret=True)
     wish = Datagram(f"\0\1answer/{TOKEN}/ks.cfg\0octet\0".encode(), pack_peer(CLIENT, 2000), SERVER, 69, 1)
     one = recorder(tap, rack)
     seen: dict[bool, list[bytes]] = {}
