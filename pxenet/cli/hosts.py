@@ -159,4 +159,5 @@ def _facts(row: Row, now: float) -> Iterator[tuple[str, str]]:
 def _advice(row: Row) -> str:
     if row["state"] == "discovered":
         return f"! {row['host']} has told what it is: pxenet hosts accept {row['mac']} NAME profile=PROFILE makes it a host"
-    return f"! {row['host']}: {row['reason'] or row['because']}. When that is mended: pxenet reinstall {row['host']}"
+    why = str(row["reason"] or row["because"]).rstrip(".")
+    return f"! {row['host']}: {why}. When that is mended: pxenet reinstall {row['host']}"

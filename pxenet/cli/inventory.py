@@ -176,8 +176,9 @@ def import_table(
 ) -> None:
     """Add the hosts of a CSV file, or change those that were added before.
 
-    Columns: mac, uuid, serial, name, profile, address, vars.NAME, loader.KIND. A
-    file with any fault is refused whole, each with its line and column.
+    Columns: mac, uuid, serial, name, profile, address, exit, vars.NAME,
+    loader.KIND. A file with any fault is refused whole, each with its line and
+    column.
 
     \b
     Example:

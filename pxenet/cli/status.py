@@ -14,6 +14,9 @@ from pxenet.cli.tables import span
 from pxenet.config import Settings
 from pxenet.rack.census import Row
 
+_FAILURES = 3
+"""Of the machines that failed, so many are told with their reasons."""
+
 
 def status(config: Config = None, state: State = None, as_json: AsJson = False) -> None:
     """Tell how the server is.
@@ -47,13 +50,20 @@ def _stored(settings: Settings) -> Row:
         states = Counter(record.state.value for record in rack.installs.records())
         machines = {"configured": len(settings.hosts), "seen": len(rack.hosts.seen())} | states
         leases = sum(row["state"] == "bound" for row in census.leases())
-        return {"running": False, "state": str(settings.server.state), "machines": machines, "leases": leases}
+        return {
+            "running": False,
+            "state": str(settings.server.state),
+            "machines": machines,
+            "failed": census.failed(),
+            "leases": leases,
+        }
 
 
 def _resting(row: Row) -> Iterator[str]:
     yield f"no server runs on {row['state']}"
     yield f"  machines   {_counts(_part(row, 'machines'))}"
     yield f"  leases     {row['leases']} held"
+    yield from _failures(row)
 
 
 def _running(row: Row) -> Iterator[str]:
@@ -113,10 +123,19 @@ def _complaints(row: Row) -> Iterator[str]:
         )
     if http and http["refused"]:
         yield f"! {http['refused']} HTTP connections were refused, there were too many at once"
-    if machines.get("failed"):
-        yield f"! {machines['failed']} machines failed: pxenet hosts --sort state says why"
+    yield from _failures(row)
     if machines.get("discovered"):
         yield f"! {machines['discovered']} machines have told what they are, and wait for a name: pxenet hosts discovered"
+
+
+def _failures(row: Row) -> Iterator[str]:
+    """The latest of the machines that failed, and why."""
+    failed = row.get("failed")
+    told = failed if isinstance(failed, list) else []
+    for one in told[:_FAILURES]:
+        yield f"! {one['host']} failed: {one['reason'].rstrip('.')}. pxenet hosts show {one['host']} tells more"
+    if len(told) > _FAILURES:
+        yield f"! {len(told) - _FAILURES} more failed: pxenet hosts --sort state says why"
 
 
 def _counts(counts: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pxenet.config.draft import Extra
 from pxenet.config.problems import ConfigError, Place, Problem
 
-KEYS = ("name", "mac", "uuid", "serial", "profile", "address")
+KEYS = ("name", "mac", "uuid", "serial", "profile", "address", "exit")
 """Columns of their own; and ``vars.NAME`` and ``loader.KIND``."""
 TABLES = ("vars", "loader")
 _SEPARATORS = ",;\t"

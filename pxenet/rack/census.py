@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from pxenet.boot.policy import RULES, Action
-from pxenet.model import Host, Lease, LeaseState, SeenHost
+from pxenet.model import Host, InstallRecord, InstallState, Lease, LeaseState, SeenHost
 from pxenet.rack.discovered import row_of, words_of
 from pxenet.rack.rack import Rack
 from pxenet.wire.iana import architecture_name
@@ -52,6 +52,16 @@ class Census:
             "log": record.log if record is not None else "",
             "hardware": row_of(hardware) if hardware is not None else None,
         }
+
+    def failed(self) -> list[Row]:
+        """Every machine whose installation failed, and why: the latest first."""
+        records = [each for each in self._rack.installs.records() if each.state is InstallState.FAILED]
+        hosts = [(self._rack.hosts.of_key(each.key), each) for each in sorted(records, key=_since, reverse=True)]
+        return [
+            {"host": host.name, "reason": each.reason, "since_at": each.since_at}
+            for host, each in hosts
+            if host is not None
+        ]
 
     def discovered(self) -> Iterator[Row]:
         """Every machine that told what it is."""
@@ -138,6 +148,10 @@ class Census:
             "last_seen_at": seen.last_seen_at if seen is not None else None,
             "vendor_class": seen.vendor_class if seen is not None else "",
         }
+
+
+def _since(record: InstallRecord) -> float:
+    return record.since_at
 
 
 def _configured(host: Host | None) -> bool:

@@ -108,6 +108,7 @@ class Answers:
             },
             "url": desk.rack.url(0),
             "machines": {"configured": len(desk.rack.settings.hosts), "seen": len(desk.rack.hosts.seen())} | states,
+            "failed": self._census.failed(),
             "store": {"failure": getattr(desk.store, "last_failure", "") or None},
         } | {name: _plain(counted) for name, counted in desk.counters().items()}
 

@@ -23,6 +23,15 @@ def said(sockets: dict[str, object] | None = None, **tftp: int) -> list[str]:
     return [line.strip() for line in lines[first + 1 :]]
 
 
+def test_who_failed_is_told_with_the_reason() -> None:
+    """The latest three; how many more there are."""
+    failed = [{"host": f"web{number}", "reason": "disk full.", "since_at": 1.0} for number in range(5)]
+    lines = list(_running({**STATUS, "failed": failed}))
+    told = [f"! web{number} failed: disk full. pxenet hosts show web{number} tells more" for number in range(3)]
+    assert [*told, "! 2 more failed: pxenet hosts --sort state says why"] == lines[-4:]
+    assert told[:1] == [line for line in _running({**STATUS, "failed": failed[:1]}) if line.startswith("!")]
+
+
 def test_nothing_is_said_while_it_keeps_up() -> None:
     """No line that tells nothing."""
     assert [] == said({"69": {"received": 9, "overflowed": 0}})

@@ -171,6 +171,27 @@ def test_a_table(settings: Settings, tmp_path: Path, text: str) -> None:
     assert {"unchanged"} == set(again.fates.values())
 
 
+def test_every_column(settings: Settings, tmp_path: Path) -> None:
+    """What a [[host]] may have with one value, and the tables key by key: it arrives, and an export has it all again."""
+    text = (
+        "name,mac,uuid,serial,profile,address,exit,vars.rack,loader.bios\n"
+        "web02,52-54-00-00-00-02,4C4C4544-0042-3510-8058-C7C04F4A4E32,CN7,alma9,10.0.0.12,disk,b2,ipxe\n"
+    )
+    one = imported(settings, text)
+    host = one.settings.hosts[1]
+    assert ("web02", "CN7", "alma9", "disk", {"rack": "b2"}) == (
+        host.name,
+        host.serial,
+        host.profile,
+        host.exit.value if host.exit is not None else None,
+        dict(host.vars),
+    )
+    assert ["ipxe"] == [loader.value for loader in host.loaders.values()]
+    (record,) = one.records
+    again = read(FILE + toml.tables("host", [json.loads(record.keys)]), tmp_path, file="rack.toml")
+    assert one.settings.hosts == again.hosts
+
+
 WRONG = {
     "a value": (TABLE.replace("10.0.0.12", "10.0.0"), ['hosts.csv:2: column 6 (address): "10.0.0" is not an IPv4 address; write four']),
     "twice": (TABLE + "web09,52:54:00:00:00:02,,,,,,\n", ["hosts.csv:7: column 2 (mac): is that of line 2 of hosts.csv too; give each host its own mac"]),
@@ -184,6 +205,7 @@ WRONG = {
     "a quote": ('mac\n"52:54\n', ["hosts.csv:2: is no line of a table: unexpected end of data; close every quote"]),
     "empty": ("", ["hosts.csv:1: names none of mac, uuid, serial; begin with a line of keys"]),
     "nothing to know it by": (TABLE + "x,,,,,,,\n", ["hosts.csv:7: has none of mac, uuid, serial"]),
+    "no exit": ("mac,exit\n52:54:00:00:00:09,away\n", ['hosts.csv:2: column 2 (exit): "away" is none of the choices']),
     "no loader": ("mac,loader.bios\n52:54:00:00:00:09,lilo\n", ['hosts.csv:2: column 2 (loader.bios): "lilo" is none of the choices']),
 }  # fmt: skip
 

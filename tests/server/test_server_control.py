@@ -10,7 +10,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from pxenet.events import Event
 from pxenet.model import Change, InstallRecord, InstallState, Lease, SeenHost, Verdict
 from pxenet.net.datagram import Datagram, pack_peer
 from pxenet.rack import Rack
+from pxenet.rack.census import Census
 from pxenet.server import control
 from pxenet.server.answers import FOLLOWED, Answers, Desk
 from pxenet.server.commit import Committer
@@ -360,6 +361,16 @@ async def test_status(scene: Scene, tmp_path: Path) -> None:
     assert {"configured": 2, "seen": 2, "installed": 1} == status["machines"]
     assert isinstance(status["tftp"], dict)
     assert 0 == status["tftp"]["malformed"]
+
+
+def test_who_failed(scene: Scene) -> None:
+    """By name, with the reason, the latest first, also who is in no configuration."""
+    failed = InstallRecord("52:54:00:00:00:01", InstallState.FAILED, "alma9", 1, since_at=NOW - 10, reason="disk full")
+    scene.store.commit([failed, replace(failed, key="52:54:00:00:00:99", since_at=NOW - 5, reason="no mirror")])
+    rack = Rack(scene.settings, scene.store, interfaces=(), tell=scene.log, clock=lambda: NOW)
+    assert [("52:54:00:00:00:99", "no mirror"), ("web01", "disk full")] == [
+        (row["host"], row["reason"]) for row in Census(rack, tuple).failed()
+    ]
 
 
 @pytest.mark.parametrize("word", ["web01", "52:54:00:00:00:01", "52-54-00-00-00-01", "525400000001"])
