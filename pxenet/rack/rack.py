@@ -24,9 +24,8 @@ from pxenet.engine.access import Access
 from pxenet.engine.dhcp import DhcpServer
 from pxenet.engine.http import Request
 from pxenet.engine.install import Installs
-from pxenet.engine.life import Evidence
 from pxenet.engine.readings import Readings
-from pxenet.engine.surface import Output, Sighting, Upload, Want
+from pxenet.engine.surface import Output, Upload, Want
 from pxenet.engine.tftp import TftpServer
 from pxenet.events import Event
 from pxenet.model import (
@@ -52,9 +51,10 @@ from pxenet.rack.callbacks import Callbacks, Report
 from pxenet.rack.confidential import mask_for
 from pxenet.rack.discovered import Discovered, serial_of, words_of
 from pxenet.rack.discreet import Veil, discreet, hidden
-from pxenet.rack.hosts import LEARNED, Hosts
+from pxenet.rack.hosts import Hosts
 from pxenet.rack.layout import Layout, layout
 from pxenet.rack.recorder import Recorder
+from pxenet.rack.sightings import Sightings
 from pxenet.rack.told import Told
 from pxenet.rack.translate import dhcp_settings, hears_no_dhcp, tftp_settings, unknown_profile
 from pxenet.rack.watching import Watching
@@ -62,23 +62,9 @@ from pxenet.store.base import Store
 from pxenet.wire.discovery import Hardware
 from pxenet.wire.text import address_text
 
-_FIRMWARE = frozenset({ClientKind.PXE, ClientKind.HTTP, ClientKind.IPXE})
-"""Kinds of client whose DISCOVER means that a machine was switched on, or has given up what it was doing."""
-
-PROOF = {
-    Role.LOADER: Evidence.LOADING,
-    Role.KERNEL: Evidence.BOOTED,
-    Role.ANSWER: Evidence.ANSWERED,
-    Role.SOURCE: Evidence.INSTALLING,
-}
-"""What it proves about a machine that it has read a content of this role."""
-
 _STEPPED_S = 600.0
 """Between two ticks, ``clock`` and ``steady`` differ by more than this only when the clock was set. NTP corrects less by slewing, or
 by a step that no time-out of hours feels."""
-
-_BESIDE_OTHERS = frozenset({"proxy request", "proxy 4011"})
-"""Evidence of an address that another DHCP server has given."""
 
 _STANDING = 512
 """Contents of which the file is kept open and the way to it remembered: several racks' worth of different installs."""
@@ -141,10 +127,6 @@ class Rack:
         for told, hardware in self.discovered.all():
             self._recognise(told.key, hardware)
         self._callbacks = Callbacks(self.installs, self._waits, self._conceal, tell=self.tell, clock=clock)
-        # Machines whose firmware, in this boot, asked as an HTTPClient: what it loaded finds another network than after PXE.
-        self._http_booted: dict[bytes, None] = {
-            seen.mac: None for seen in self.hosts.seen() if seen.vendor_class.startswith("HTTPClient")
-        }
         self._store_failed = False
         self._told = Told()
         self.dhcp = DhcpServer(dhcp_settings(settings), interfaces, self.boot, self.hosts.of_client, store.leases())
@@ -157,8 +139,7 @@ class Rack:
             names_suffice=hears_no_dhcp(settings),
             readings=self._readings,
         )
-        for seen in sorted(self.hosts.seen(), key=lambda seen: seen.last_seen_at):
-            self.access.observe(seen.address, seen.mac, "seen before the start", seen.last_seen_at)
+        self._sightings = Sightings(self.hosts, self.access, self.installs, plan=self.plan, tell=self.tell, clock=clock)
         self.tftp = TftpServer(tftp_settings(settings, tid_ports))
         self._image_cache = image_cache
         self._engine = engine
@@ -257,7 +238,7 @@ class Rack:
             host,
             self.setting,
             self.url(server_address),
-            http_booted=client.mac in self._http_booted,
+            http_booted=self._sightings.http_booted(client.mac),
             proxied=proxied,
         )
         if self.hosts.by_serial and not host.configured and boot.url.endswith("/boot.ipxe"):
@@ -342,9 +323,9 @@ class Rack:
         for event in output.events:
             self.say(event)
         for sighting in output.sightings:
-            changes += self._sighted(sighting)
+            changes += self._sightings.met(sighting)
         for delivered in output.delivered:
-            changes += self._proved(delivered.content, peer_address(delivered.peer))
+            changes += self._sightings.read(delivered.content, peer_address(delivered.peer))
         return changes
 
     def tell(self, event: Event) -> None:
@@ -362,7 +343,7 @@ class Rack:
     def delivered(self, content: Content, address: int, *, whole: bool) -> list[Change]:
         """An HTTP client has read a content; ``whole``: from its first to its last byte."""
         # Repositories are read in ranges; of everything else only the whole proves something.
-        return self._proved(content, address) if whole or content.role is Role.SOURCE else []
+        return self._sightings.read(content, address) if whole or content.role is Role.SOURCE else []
 
     def report(self, request: Request, address: int) -> Report | None:
         """A machine's callback (``installed/TOKEN``, ``failed/TOKEN``, ``discovered/TOKEN``); None when the request is none."""
@@ -462,48 +443,3 @@ class Rack:
             return context.HostNetwork(address)
         gateway = next(iter(subnet.routers), 0)
         return context.HostNetwork(address, subnet.mask, gateway, subnet.dns, subnet.domain)
-
-    def _sighted(self, sighting: Sighting) -> list[Change]:
-        client = sighting.client
-        now = self.clock()
-        changes: list[Change] = []
-        foreign = sighting.address if sighting.evidence in _BESIDE_OTHERS else 0
-        seen = self.hosts.met(client, now, foreign)
-        if seen is not None:
-            changes.append(seen)
-        self.access.observe(sighting.address, client.mac, sighting.evidence, now)
-        if client.kind is ClientKind.HTTP:
-            self._http_booted[client.mac] = None
-            if len(self._http_booted) > LEARNED:
-                del self._http_booted[next(iter(self._http_booted))]
-        elif client.kind is ClientKind.PXE:
-            self._http_booted.pop(client.mac, None)
-        host = self.hosts.of_client(client)
-        asks = client.kind in _FIRMWARE and sighting.evidence in ("discover", "offer", "proxy offer")
-        if asks:
-            changes += self._observe(host, Evidence.ASKED, now)
-        boot = sighting.boot
-        if boot is not None and (boot.path or boot.url) and self.plan(host).action is policy.Action.INSTALL:
-            changes += self._observe(host, Evidence.OFFERED, now)
-        return changes
-
-    def _proved(self, content: Content, address: int) -> list[Change]:
-        evidence = PROOF.get(content.role)
-        if evidence is None:
-            return []
-        key = self.access.identify(address, content.name, self.clock()).key
-        host = self.hosts.of_key(key) if key else None
-        if host is None:
-            return []
-        return self._observe(host, evidence, self.clock(), content.profile)
-
-    def _observe(self, host: Host, evidence: Evidence, now: float, profile: str = "") -> list[Change]:
-        plan = self.plan(host)
-        if plan.profile is None or plan.profile.answer is None:
-            return []  # a live or rescue system never reports an end: it may be booted as often as one likes
-        if not host.configured and evidence is Evidence.OFFERED:
-            return []  # anybody can invent hardware addresses; one that has read a boot loader is a machine
-        changes, events = self.installs.observe(host.key, evidence, profile or host.profile or "", now)
-        for event in events:
-            self.tell(event)
-        return list(changes)

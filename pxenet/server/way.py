@@ -20,7 +20,7 @@ from pxenet.engine.surface import Output, Upload, Want
 from pxenet.events import Event
 from pxenet.model import Absent, Change, Content, Later, Missing, Role, Verdict
 from pxenet.net.datagram import peer_address
-from pxenet.rack.rack import PROOF
+from pxenet.rack.sightings import PROOF
 from pxenet.server.lending import Answer, Borrower, LackingError
 from pxenet.server.post import Post
 

@@ -27,7 +27,7 @@ def test_a_token_for_the_asking(tmp_path: Path, name: str) -> None:
 
 def test_invented_http_clients_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who came by HTTP is remembered for so many machines only; the latest are known."""
-    monkeypatch.setattr("pxenet.rack.rack.LEARNED", 2)
+    monkeypatch.setattr("pxenet.rack.sightings.LEARNED", 2)
     make_files(tmp_path)
     scene = RackScene(tmp_path, site(unknown="menu"))
     macs = [bytes([2, 0, 0, 0, 0, number]) for number in range(3)]

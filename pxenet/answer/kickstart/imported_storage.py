@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+
+from pxenet.answer.kickstart.imported_words import Words
 
 STORAGE = frozenset({"autopart", "clearpart", "ignoredisk", "part", "volgroup", "logvol", "raid"})
-
-
-class Words(Protocol):
-    """See ``importing.Words``."""
-
-    command: str
-    options: dict[str, str | None]
-    rest: list[str]
-
-    def take(self, name: str) -> str: ...
-    def listed(self, name: str) -> list[str]: ...
-    def flag(self, *names: str) -> bool: ...
 
 
 class _UnfitError(Exception):

@@ -1,17 +1,18 @@
 """An existing kickstart as data: what has a key becomes that key, other commands are kept as they are, and every line that was not
 understood is named. The opposite of ``commands``: what was imported renders to the same installation.
 
-Knows the spelling of all dialects, old ones too. Must not know files.
+Must not know files, nor how lines are spelled.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pxenet.answer.kickstart.checks import SCRIPTS, SECTIONS
+from pxenet.answer.kickstart.checks import SCRIPTS
 from pxenet.answer.kickstart.imported_storage import STORAGE, storage
+from pxenet.answer.kickstart.imported_words import NotTakenError, Words, parts, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +39,6 @@ class Imported:
     """``host.name``."""
 
 
-class NotTakenError(Exception):
-    """This line has no key; the message says why."""
-
-
-@dataclass(slots=True)
-class Words:
-    """A command line taken apart. Whoever reads a word takes it away, so that what nobody read shows."""
-
-    command: str
-    options: dict[str, str | None]
-    """Without the dashes; None: no value."""
-    rest: list[str]
-
-    def take(self, name: str) -> str:
-        """The value of an option; "" when it is not there."""
-        return self.options.pop(name, "") or ""
-
-    def listed(self, name: str) -> list[str]:
-        """A value with commas."""
-        return [each for each in self.take(name).split(",") if each]
-
-    def flag(self, *names: str) -> bool:
-        """One of these stands there."""
-        found = [self.options.pop(name, "") is None for name in names]  # all of them are taken away
-        return any(found)
-
-    def whole(self) -> str:
-        """The words that are no options, as one text."""
-        text, self.rest = " ".join(self.rest), []
-        return text
-
-    def all_taken(self) -> None:
-        """Raises NotTakenError when something is left."""
-        if self.options or self.rest:
-            over = [*(f"--{name}" for name in self.options), *self.rest]
-            raise NotTakenError(f"{', '.join(over)} has no key")
-
-
 @dataclass(slots=True)
 class _Reading:
     data: dict[str, object] = field(default_factory=dict)
@@ -100,7 +63,7 @@ class _Reading:
 def read(text: str) -> Imported:
     """The data of a kickstart. Never fails: what cannot be understood is in ``left``."""
     reading = _Reading()
-    for number, opening, body in _parts(text):
+    for number, opening, body in parts(text):
         try:
             if opening.startswith("%"):
                 _section(reading, opening, body)
@@ -114,68 +77,8 @@ def read(text: str) -> Imported:
     return Imported(reading.data, reading.left, reading.source, reading.hostname)
 
 
-def _parts(text: str) -> Iterator[tuple[int, str, list[str]]]:
-    """(line, command or section's opening, section's body) in order."""
-    number, opening, body = 0, "", list[str]()
-    for at, raw in enumerate(text.splitlines(), 1):
-        word = (raw.split(None, 1) or [""])[0]
-        if opening:
-            if word == "%end" or word in SECTIONS:
-                yield number, opening, body
-                number, opening, body = (at, raw.strip(), []) if word in SECTIONS else (0, "", [])
-            else:
-                body.append(raw)
-        elif word in SECTIONS:
-            number, opening, body = at, raw.strip(), []
-        elif word and not word.startswith("#"):
-            yield at, raw.strip(), []
-    if opening:  # old ones go without %end
-        yield number, opening, body
-
-
-def _split(line: str) -> Words:
-    command, *words = shlex.split(line, comments=True)
-    options: dict[str, str | None] = {}
-    rest: list[str] = []
-    valued = _VALUED.get(command, frozenset())
-    waiting = iter(words)
-    for word in waiting:
-        if not word.startswith("--"):
-            rest.append(word)
-            continue
-        name, equals, value = word[2:].partition("=")
-        options[name] = value if equals else next(waiting, "") if name in valued else None
-    return Words(command, options, rest)
-
-
-_VALUED = {
-    "rootpw": frozenset[str](),
-    "user": frozenset({"name", "password", "groups", "uid", "gid", "homedir", "shell", "gecos"}),
-    "url": frozenset({"url", "mirrorlist", "metalink", "proxy"}),
-    "repo": frozenset({"name", "baseurl", "mirrorlist", "metalink", "cost", "includepkgs", "excludepkgs", "proxy"}),
-    "network": frozenset(
-        {"device", "bootproto", "ip", "netmask", "gateway", "nameserver", "hostname", "onboot", "mtu", "vlanid", "ipv6"}
-        | {"bondslaves", "bondopts", "bridgeslaves", "bridgeopts", "interfacename"}
-    ),
-    "part": frozenset({"size", "fstype", "ondisk", "ondrive", "maxsize", "label", "fsoptions"}),
-    "logvol": frozenset({"vgname", "name", "size", "fstype", "maxsize", "fsoptions"}),
-    "raid": frozenset({"device", "level", "fstype"}),
-    "bootloader": frozenset({"location", "append", "timeout", "password", "driveorder", "boot-drive"}),
-    "clearpart": frozenset({"drives", "disklabel"}),
-    "ignoredisk": frozenset({"only-use"}),
-    "firewall": frozenset({"service", "port", "trust"}),
-    "services": frozenset({"enabled", "disabled"}),
-    "timesource": frozenset({"ntp-server"}),
-    "timezone": frozenset({"ntpservers"}),
-    "sshkey": frozenset({"username"}),
-    "nfs": frozenset({"server", "dir", "opts"}),
-    "group": frozenset({"name", "gid"}),
-}
-"""Options whose value may be the next word."""
-
-
 def _command(reading: _Reading, number: int, line: str) -> None:
-    words = _split(line)
+    words = split(line)
     words.command = {"partition": "part"}.get(words.command, words.command)
     if words.command in STORAGE:
         reading.storage.append((number, line, words))
@@ -441,7 +344,7 @@ _COMMANDS: Mapping[str, Callable[[_Reading, Words], None]] = {
 
 
 def _section(reading: _Reading, opening: str, body: list[str]) -> None:
-    words = _split(opening)
+    words = split(opening)
     if words.command == "%packages":
         _packages(reading, opening, body)
     elif words.command == "%addon" and words.rest[:1] == ["com_redhat_kdump"]:
