@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pxenet.answer.kickstart import importing
+from pxenet.answer.masking import Mask
 from pxenet.cli.kickstart_new import new
 from pxenet.config.document import toml
 
@@ -39,14 +40,15 @@ def import_(
         typer.echo(f"{file}: cannot be read: {error.strerror}", err=True)
         raise typer.Exit(2) from None
     found = importing.read(text)
+    mask = Mask()  # of what is no data, nobody needs the secrets
     if as_json:
-        left = [{"line": each.line, "text": each.text, "why": each.why} for each in found.left]
+        left = [{"line": each.line, "text": mask(each.text), "why": each.why} for each in found.left]
         shown = {"kickstart": found.data, "source": found.source, "hostname": found.hostname, "left": left}
         typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
         typer.echo("\n".join(_lines(found)))
         for each in found.left:
-            typer.echo(f"{file}:{each.line}: {each.text}: {each.why}", err=True)
+            typer.echo(f"{file}:{each.line}: {mask(each.text)}: {each.why}", err=True)
     raise typer.Exit(1 if found.left else 0)
 
 

@@ -123,6 +123,34 @@ def test_a_kickstart_from_the_field() -> None:
     assert from_mapping(found.data, Kickstart).partition[1].group == "vg0"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "network --bootproto=dhcp --device=eth1 --teamslaves=a,b",
+        "network --device=eth1 --nodefroute",
+        "timezone Europe/Berlin --utc --nontp",
+        "repo --name=epel --baseurl=http://x/epel --noverifyssl",
+        "authselect select winbind",
+        "auth --enableshadow --enableldap",
+        "firewall --enabled --use-system-defaults",
+    ],
+)
+def test_what_is_kept_is_no_key_too(line: str) -> None:
+    """A command with a word that has no key is kept whole and named, and nothing of it is rendered a second time."""
+    found = read(line)
+    assert {"commands": [line]} == {key: value for key, value in found.data.items() if key != "core"}
+    assert [(1, line, True)] == [
+        (left.line, left.text, left.why.endswith("kept as it is in commands")) for left in found.left
+    ]
+
+
+def test_keys_of_nobody_are_named_with_their_lines() -> None:
+    """The user may be made by a script: the commands are kept."""
+    found = read('lang de\nsshkey --username=ops "ssh-rsa A"\nsshkey --username=ops "ssh-rsa B"\n')
+    assert ['sshkey --username=ops "ssh-rsa A"', 'sshkey --username=ops "ssh-rsa B"'] == found.data["commands"]
+    assert [2, 3] == [left.line for left in found.left]
+
+
 def test_no_password_in_the_clear_is_kept() -> None:
     """It is neither data nor a command, and the message does not repeat it where it can be helped: the line is the user's own."""
     found = read("rootpw hunter2\nuser --name=ops --password=hunter2 --plaintext\n")

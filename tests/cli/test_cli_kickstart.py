@@ -52,6 +52,16 @@ def test_what_was_not_taken_is_named(tmp_path: Path) -> None:
     assert [1] == [each["line"] for each in rows["left"]]
 
 
+def test_a_secret_in_what_was_not_taken_is_not_shown(tmp_path: Path) -> None:
+    """The line is told, and not the password in it."""
+    file = tmp_path / "ks.cfg"
+    file.write_text("user --name=ops --password=hunter22\nrealm join x --one-time-password=hunter33\n")
+    done = CliRunner().invoke(app, ["kickstart", "import", str(file)])
+    assert f"{file}:1: user --name=ops --password=<secret-1>: " in done.stderr
+    assert f"{file}:2: realm join x --one-time-password=<secret-2>: " in done.stderr
+    assert "hunter22" not in done.output
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """Is told by name, with exit status 2."""
     done = CliRunner().invoke(app, ["kickstart", "import", str(tmp_path / "none")])

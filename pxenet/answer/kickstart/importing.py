@@ -6,6 +6,7 @@ Must not know files, nor how lines are spelled.
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,8 +47,10 @@ class _Reading:
     source: str = ""
     hostname: str = ""
     storage: list[tuple[int, str, Words]] = field(default_factory=list)
-    keyed: dict[str, list[str]] = field(default_factory=dict)
-    """SSH keys by user."""
+    keyed: dict[str, dict[str, int]] = field(default_factory=dict)
+    """SSH keys by user, each with its line."""
+    line: int = 0
+    """Where the command stands that is being read."""
 
     def add(self, key: str, value: object) -> None:
         found = self.data.setdefault(key, [])
@@ -64,14 +67,17 @@ def read(text: str) -> Imported:
     """The data of a kickstart. Never fails: what cannot be understood is in ``left``."""
     reading = _Reading()
     for number, opening, body in parts(text):
+        before, reading.line = copy.deepcopy(reading.data), number
         try:
             if opening.startswith("%"):
                 _section(reading, opening, body)
             else:
                 _command(reading, number, opening)
         except NotTakenError as problem:
+            reading.data = before  # a command that is kept whole is no key too, not even with the words that have one
             _keep(reading, number, opening, str(problem))
         except ValueError as error:
+            reading.data = before
             reading.left.append(Left(number, opening, f"cannot be read: {error}"))
     _settle(reading)
     return Imported(reading.data, reading.left, reading.source, reading.hostname)
@@ -101,8 +107,15 @@ def _keep(reading: _Reading, number: int, opening: str, why: str) -> None:
     reading.left.append(Left(number, opening, f"{why}; kept as it is in commands"))
 
 
-_IMPLIED = frozenset({"install", "zerombr", "eula", "skipx", "authselect", "auth", "authconfig"})
+_IMPLIED = frozenset({"install", "zerombr", "eula", "skipx"})
 """Written anyway where the release wants them, or what every release does by itself."""
+
+
+def _auth(reading: _Reading, words: Words) -> None:
+    """What every release does by itself has no key; everything else is kept."""
+    words.flag("enableshadow", "useshadow")
+    if words.options.get("passalgo") == "sha512":
+        words.take("passalgo")
 
 
 def _mode(reading: _Reading, words: Words) -> None:
@@ -218,7 +231,7 @@ def _group(reading: _Reading, words: Words) -> None:
 
 def _sshkey(reading: _Reading, words: Words) -> None:
     user = words.take("username") or "root"
-    reading.keyed.setdefault(user, []).append(words.whole())
+    reading.keyed.setdefault(user, {})[words.whole()] = reading.line
 
 
 def _selinux(reading: _Reading, words: Words) -> None:
@@ -277,16 +290,18 @@ def _bootloader(reading: _Reading, words: Words) -> None:
 
 def _network(reading: _Reading, words: Words) -> None:
     reading.hostname = words.take("hostname") or reading.hostname
-    words.flag("activate", "nodefroute")
+    words.flag("activate")
     method = words.take("bootproto") or ("none" if words.flag("noipv4") else "dhcp")
-    ip, netmask = words.take("ip"), words.take("netmask")
+    ip, netmask, gateway = words.take("ip"), words.take("netmask"), words.take("gateway")
     device = words.take("device")
+    if not gateway and method == "static":
+        words.flag("nodefroute")  # is written where there is no gateway
     if not words.options and not device and method == "dhcp":
         return  # the host name alone
     values: dict[str, object] = {
         "device": "" if device in ("link", "bootif") else device,
         "method": "" if method == "dhcp" else method,
-        "gateway": words.take("gateway"),
+        "gateway": gateway,
         "dns": words.listed("nameserver"),
         "ipv6": "none" if words.flag("noipv6") else words.take("ipv6"),
         "mtu": int(words.take("mtu") or 0),
@@ -315,6 +330,8 @@ def netmask_prefix(netmask: str) -> int:
 
 
 _COMMANDS: Mapping[str, Callable[[_Reading, Words], None]] = {
+    "auth": _auth,
+    "authconfig": _auth,
     "text": _mode,
     "graphical": _mode,
     "cmdline": _mode,
@@ -396,14 +413,14 @@ def _settle(reading: _Reading) -> None:
         assert isinstance(users, list)
         owner = next((each for each in users if each["name"] == user), None)
         if user == "root":
-            reading.data["root_ssh_keys"] = keys
+            reading.data["root_ssh_keys"] = [*keys]
         elif owner is not None:
-            owner["ssh_keys"] = keys
+            owner["ssh_keys"] = [*keys]
             if "password" not in owner:
                 owner.pop("locked", None)
         else:
-            for each in keys:
-                _keep(reading, 0, f'sshkey --username={user} "{each}"', f"no user is called {user}")
+            for each, at in keys.items():
+                _keep(reading, at, f'sshkey --username={user} "{each}"', f"no user is called {user}")
     found, raw = storage([(line, words) for _, line, words in reading.storage])
     reading.data.update(found)
     for number, line, _ in reading.storage:
