@@ -13,15 +13,19 @@ from pxenet.answer.masking import Mask
 from pxenet.answer.templates import TemplateProblem
 from pxenet.boot.entries import InexpressibleError, words
 from pxenet.boot.policy import RULES
+from pxenet.config import Settings
 from pxenet.model import Asker, Host
 from pxenet.rack.confidential import secrets_in
 from pxenet.rack.desk import Desk
 from pxenet.rack.preview import preview
+from pxenet.wire.text import address_text
 
 ARGUMENTS = "kernel arguments"
 """Name of the text with one argument in each line, as the kernel would have them."""
 BOOT_FILE = "boot file"
 """Name of the text that says what a firmware is told to load."""
+ADDRESS = "address"
+"""Name of the text with what DHCP tells a machine that has an address of its own."""
 
 _TOKEN = "TOKEN"
 
@@ -31,7 +35,7 @@ class TextDifference:
     """A text that differs."""
 
     name: str
-    """As in ``preview``; or ARGUMENTS, or BOOT_FILE."""
+    """As in ``preview``; or ARGUMENTS, BOOT_FILE or ADDRESS."""
     firmware: tuple[str, ...]
     """Which kinds of firmware would come to read it; empty: all of them."""
     lines: tuple[str, ...]
@@ -79,6 +83,8 @@ def _texts(desk: Desk, host: Host, mask: Mask) -> dict[_Key, str]:
     for offer in seen.offers:
         told = offer.boot.path or offer.boot.url
         found[BOOT_FILE, offer.firmware] = f"{told or 'none'}: {RULES[offer.boot.reason]}\n"
+    if host.address is not None:
+        found[ADDRESS, ""] = "".join(f"{line}\n" for line in _network(desk.settings, host.address))
     arguments = _arguments(desk, host)
     if arguments is not None:
         found[ARGUMENTS, ""] = arguments
@@ -89,6 +95,17 @@ def _texts(desk: Desk, host: Host, mask: Mask) -> dict[_Key, str]:
         (name.replace(token, _TOKEN), firmware): mask(text.replace(token, _TOKEN))
         for (name, firmware), text in found.items()
     }
+
+
+def _network(settings: Settings, address: int) -> Iterator[str]:
+    yield address_text(address)
+    subnet = settings.subnet_of(address)
+    if subnet is not None:
+        yield f"netmask {address_text(subnet.mask)}"
+        yield from (f"router {address_text(each)}" for each in subnet.routers)
+        yield from (f"dns {address_text(each)}" for each in subnet.dns)
+        if subnet.domain:
+            yield f"domain {subnet.domain}"
 
 
 def _arguments(desk: Desk, host: Host) -> str | None:

@@ -119,6 +119,17 @@ def test_a_change_since_a_revision(config: Path) -> None:
     )
 
 
+def test_an_address_of_its_own(config: Path) -> None:
+    """With what DHCP tells beside it; a router that is another one is so for each machine that is told it."""
+    edit(config, ('name = "web01"\n', 'name = "web01"\naddress = "10.0.0.11"\n'))
+    git(config.parent, "commit", "-q", "-a", "-m", "second")
+    edit(config, ("10.0.0.11", "10.0.0.12"), ("[[dhcp.subnet]]\n", '[[dhcp.subnet]]\nrouter = "10.0.0.1"\n'))
+    changed = ["-10.0.0.11", "+10.0.0.12", "+router 10.0.0.1"]
+    assert {"web01": {"address": changed}} == texts(config, "--diff", "HEAD")
+    added = ["+10.0.0.12", "+netmask 255.255.255.0", "+router 10.0.0.1"]
+    assert {"web01": {"address": added}} == texts(config, "--diff", "HEAD~1")
+
+
 def test_every_loader_is_told(config: Path) -> None:
     """A changed argument is in the entry of each loader, for whom reads it; hosts with the same difference are told once."""
     edit(config, ("quiet", "quiet splash"), ('["vim"]', '["vim", "git"]'))
