@@ -52,7 +52,7 @@ _DEBIAN_LOG = "/var/log/syslog"
 _DEBIAN_TROUBLE = (
     "[M]enu item .* failed",  # main-menu: of any part of the installer
     "-installer[:] error: ",  # base-installer and grub-installer, before they ask somebody what to do
-    "anna.*[W]ARNING",  # parts of the installer itself could not be had
+    "anna.*(bad [d]-i Packages|retrieval [f]ailed)",  # parts of the installer itself could not be had
     "mirror [d]oes not support",  # choose-mirror
 )
 """What the Debian installer logs when it cannot go on. It then waits for somebody, and has no hook for that. In brackets, for the

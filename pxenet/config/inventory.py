@@ -168,6 +168,8 @@ def _patched(keys: str, values: Mapping[str, object]) -> str:
             inner = inner[part]
         if value is None:
             inner.pop(last, None)
+            if above and not table[above[0]]:
+                del table[above[0]]  # a table without keys says nothing
         else:
             inner[last] = value
     return json.dumps(table)

@@ -71,6 +71,8 @@ def test_added_set_and_removed(settings: Settings) -> None:
         next(iter(host.loaders.values())).value,
     )
     assert ({"WEB02": "changed"}, 1) == (two.fates, len(two.records))
+    bare = changed(two.settings, Change(patch=(Patch("web02", dict.fromkeys(("vars.rack", "vars.slot", "vars.no"))),)))
+    assert "vars" not in json.loads(bare.records[0].keys)
     same = changed(two.settings, Change(patch=(patch,)))
     assert ({"WEB02": "unchanged"}, two.settings.hosts) == (same.fates, same.settings.hosts)
     gone = changed(two.settings, Change(remove=("web02",)))
