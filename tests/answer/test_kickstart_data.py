@@ -21,8 +21,10 @@ from pykickstart.version import makeVersion
 
 from pxenet.answer.context import names
 from pxenet.answer.kickstart import BUILT_IN, Version, check, render
+from pxenet.answer.kickstart.commands import render_data
 from pxenet.answer.kickstart.data import Kickstart, from_mapping, laid_over, record_in, to_mapping, types_of
 from pxenet.answer.kickstart.lines import InexpressibleError, quoted
+from pxenet.answer.kickstart.machine import Machine
 from pxenet.answer.templates import TemplateProblem
 from pxenet.config import from_text
 from pxenet.config.document import toml
@@ -242,6 +244,13 @@ def test_quoting(word: str) -> None:
 
     for each in (word, f"--option={word}"):
         assert [each] == shlex.split(quoted(each), comments=True)
+
+
+def test_the_first_line_says_whose_it_is() -> None:
+    """The machine and its profile; of one that was made for nobody, the release."""
+    assert render(BUILT_IN, seen("rhel9", {})).startswith("# node1: linux\n")
+    data = from_mapping({"version": "rhel6", **PASSWORD}, Kickstart)
+    assert render_data(data, Machine("", "")).text.startswith("# rhel6\n")
 
 
 def test_keys_for_releases_without_the_command() -> None:

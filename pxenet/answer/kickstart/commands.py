@@ -53,7 +53,7 @@ def render_data(data: Kickstart, machine: Machine) -> Kickstarted:
     """The kickstart of this machine. Raises :class:`~pxenet.answer.templates.TemplateProblem`."""
     version = version_for(data, machine)
     lines = Lines(version)
-    lines.texts.append(f"# {': '.join(filter(None, (machine.name, machine.profile)))}".rstrip())
+    lines.texts.append(f"# {': '.join(filter(None, (machine.name, machine.profile))) or version.value}")
     _system(lines, data, machine)
     add_networks(lines, tuple(data.network), machine)
     _people(lines, data)
