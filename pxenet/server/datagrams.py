@@ -69,15 +69,18 @@ class House(Protocol):
 class Commits(Protocol):
     """Where changes are made durable."""
 
-    def submit(self, changes: Sequence[Change], done: Callable[[Verdict], None]) -> None:
-        """``done`` is called with the verdict."""
+    def submit(
+        self, changes: Sequence[Change], done: Callable[[Verdict], None], after: Callable[[], None] | None = None
+    ) -> None:
+        """``done`` is called with the verdict, and ``after`` when all verdicts that came with it were told, once."""
         ...
 
 
 class Shell:
     """Drives one engine over its sockets. ``clock`` is the engine's (wall or monotonic).
 
-    ``behind`` is told for how long windows had to wait for the network, and the time.
+    ``behind`` is told for how long windows had to wait for the network, and the time. ``alone``: who is heard alone, and answers at
+    once, is looked for without sleeping (``rally``); not where a relay agent speaks for many.
     """
 
     def __init__(
@@ -90,10 +93,13 @@ class Shell:
         link: Link | None = None,
         tap: Tap | None = None,
         behind: Callable[[float, float], None] = lambda lag_s, now: None,
+        *,
+        alone: bool = False,
     ) -> None:
         self._engine = engine
         self._sockets = sockets
         self._behind = behind
+        self._alone = alone
         self._outboxes = {udp: Outbox() for udp in sockets if isinstance(udp, BatchedUdpSocket)}
         self._held: set[BatchedUdpSocket] = set()
         """Those with something in their outbox."""
@@ -109,6 +115,8 @@ class Shell:
         self._deadline_moved = trio.Event()
         self._sleeping_until = NEVER
         self._obeyed = trio.lowlevel.ParkingLot()
+        self._answers: list[Output] = []
+        """To verdicts that came together."""
         self.statistics = ShellStatistics()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -129,9 +137,11 @@ class Shell:
             await self._obeyed.park()
 
     async def _receive(self, udp: UdpSocket) -> None:
-        rally = Rally()
+        rally = Rally() if self._alone else None
         while True:
-            batch = udp.receive() or rally.next(udp.receive)
+            batch = udp.receive()
+            if not batch and rally is not None:
+                batch = rally.next(udp.receive)
             if not batch:
                 await trio.lowlevel.wait_readable(udp.socket)
                 continue
@@ -139,7 +149,7 @@ class Shell:
             if self._tap.listener is not None:
                 self._tap.listener.received(batch)
             self.obey(self._engine.receive(batch, now))
-            if not rally.heard(batch, now):
+            if rally is None or not rally.heard(batch, now):
                 # After each batch, for a flood of DISCOVERs must not keep transfers from their turn.
                 await trio.lowlevel.checkpoint()
 
@@ -183,9 +193,9 @@ class Shell:
             await trio.sleep(_FORGOTTEN_S)
             self._maps.age()
 
-    def obey(self, output: Output) -> None:
+    def obey(self, *outputs: Output) -> None:
         """Do what the engine said, and what it says in answer, until it has nothing more to say."""
-        pending = [output]
+        pending = list(outputs)
         while pending:
             now = self._clock()
             # Together, so that the first packets of many transfers leave by one call.
@@ -202,7 +212,7 @@ class Shell:
             for upload in current.uploads:
                 pending.append(self._engine.uploaded(upload.id, self._house.accept(upload), now))
             for commit in current.commits:
-                self._committer.submit(commit.changes, self._verdict_of(commit.id))
+                self._committer.submit(commit.changes, self._verdict_of(commit.id), self._judged)
             if current.events or current.sightings or current.delivered:
                 changes = self._house.absorb(current)
                 if changes:
@@ -224,9 +234,15 @@ class Shell:
     def _verdict_of(self, commit: int) -> Callable[[Verdict], None]:
         def done(verdict: Verdict) -> None:
             if commit:
-                self.obey(self._engine.committed(commit, verdict, self._clock()))
+                self._answers.append(self._engine.committed(commit, verdict, self._clock()))
 
         return done
+
+    def _judged(self) -> None:
+        """What became durable together is answered together, by one call."""
+        answers, self._answers = self._answers, []
+        if answers:
+            self.obey(*answers)
 
     def _send_all(self, sends: Sequence[Send | Blocks], now: float) -> list[Output]:
         """Everything in order, in batches for each socket; what the engine says to contents that could not be read."""

@@ -36,7 +36,7 @@ class Service:
     ) -> None:
         self._engine = engine
         self._udp = [udp(0, bound=each) for each in (*share.tftp, *share.tids)]
-        self._tftp = Shell(engine, self._udp, house, commits, time.monotonic, tap=tap, behind=engine.behind)
+        self._tftp = Shell(engine, self._udp, house, commits, time.monotonic, tap=tap, behind=engine.behind, alone=True)
         self._http = HttpServer(share.http, site, tls=tls, tap=tap)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -135,7 +135,9 @@ class Way:
     def committed(self, changes: Sequence[Change], verdict: Verdict) -> None:
         """Nothing is kept here."""
 
-    def submit(self, changes: Sequence[Change], done: Callable[[Verdict], None]) -> None:
+    def submit(
+        self, changes: Sequence[Change], done: Callable[[Verdict], None], after: Callable[[], None] | None = None
+    ) -> None:
         """Nothing is kept here."""
         raise AssertionError("a worker has nothing to keep")
 

@@ -23,7 +23,7 @@ from pxenet.events import Event, describe
 from pxenet.model import Change, Content, Host, InstallState, Region, Verdict
 from pxenet.net.datagram import Datagram, Interface, pack_peer
 from pxenet.rack import Rack
-from pxenet.server.commit import Done, worst
+from pxenet.server.commit import After, Done, worst
 from pxenet.server.datagrams import read_region
 from pxenet.server.http_request import SizeLimits, parse_head_untrusted
 from pxenet.server.site import RackSite
@@ -138,8 +138,10 @@ class AtOnce:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def submit(self, changes: Sequence[Change], done: Done) -> None:
+    def submit(self, changes: Sequence[Change], done: Done, after: After | None = None) -> None:
         done(worst(self._store.commit(changes)))
+        if after is not None:
+            after()
 
     async def commit(self, changes: Sequence[Change]) -> Verdict:
         return worst(self._store.commit(changes))

@@ -48,6 +48,27 @@ async def test_what_arrives_during_a_flush_shares_the_next_one() -> None:
     assert told == ["first durable"] + [f"{n} durable" for n in range(10)]
 
 
+async def test_what_shares_a_flush_may_be_answered_together() -> None:
+    """Each is told its own verdict first; then whoever wants to know that all were told hears it once for each flush."""
+    store = SlowStore()
+    committer = Committer(store)  # type: ignore[arg-type]
+    told: list[str] = []
+
+    def after() -> None:
+        told.append("all")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(committer.run)
+        committer.submit([change("first")], lambda verdict: told.append("first"), after)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(3):
+            committer.submit([change(str(number))], lambda verdict, n=number: told.append(str(n)), after)
+        committer.submit([change("quiet")], lambda verdict: told.append("quiet"))
+        store.gate.release(2)
+        committer.close()
+    assert ["first", "all", "0", "1", "2", "quiet", "all"] == told
+
+
 async def test_a_failed_flush_is_told() -> None:
     """Whoever waits for a change that could not be written learns it; the committer goes on."""
     store = SlowStore()

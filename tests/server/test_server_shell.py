@@ -121,6 +121,7 @@ class FakeSocket:
     interface: int = 0
     sent: list[tuple[int, int, bytes]] = field(default_factory=list)
     works: bool = True
+    batches: int = 0
 
     def send(self, send: Send) -> bool:
         return self.send_parts(send.parts, send.to, send.source, send.interface)
@@ -130,6 +131,7 @@ class FakeSocket:
         return self.works
 
     def send_many(self, sends: Sequence[Send]) -> int:
+        self.batches += 1
         return sum(not self.send(send) for send in sends)
 
     def send_run(self, run: Sequence[Sequence[bytes | memoryview]], to: bytes, source: int, interface: int) -> int:
@@ -297,6 +299,19 @@ async def test_commits_are_told_with_their_verdict(verdict: Verdict) -> None:
     assert [(CHANGE, verdict)] == stage.rack.fates
     assert 1 == len(port.sent)
     assert 3 == sum(map(len, stage.store.batches))
+
+
+async def test_what_became_durable_together_leaves_together() -> None:
+    """The answers to a hundred machines whose leases shared a flush are one batch for the socket."""
+    port = FakeSocket(67)
+    stage = Stage(port)
+    stage.engine.script.extend(Output(sends=[to_client()]) for _ in range(100))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.committer.run)
+        stage.shell.obey(Output(commits=[Commit((CHANGE,), number) for number in range(1, 101)]))
+        stage.committer.close()
+    assert [("committed", number, Verdict.DURABLE) for number in range(1, 101)] == stage.engine.asked
+    assert (100, 1) == (len(port.sent), port.batches)
 
 
 @pytest.fixture
