@@ -17,9 +17,11 @@ _EARLY = """\
 from pxenet.model import Verdict
 from pxenet.server.commit import Committer
 submit = Committer.submit
-def early(self, changes, done):
+def early(self, changes, done, after=None):
     submit(self, changes, lambda verdict: None)
     done(Verdict.DURABLE)
+    if after is not None:
+        after()
 Committer.submit = early
 """
 
