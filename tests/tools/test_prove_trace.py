@@ -46,6 +46,12 @@ LINES = {
         f'{{iov_base="{hexed("c")}", iov_len=1}}], msg_iovlen=2}}, 0) = 3',
         [Sent(b"abc")],
     ),
+    "send many": (
+        f'10 sendmmsg(5<{hexed("socket:[1]")}>, [{{msg_hdr={{msg_name=NULL, msg_iov=[{{iov_base="{hexed("ab")}", iov_len=2}}, '
+        f'{{iov_base="{hexed("c")}", iov_len=1}}], msg_iovlen=2}}, msg_len=3}}, {{msg_hdr={{msg_name=NULL, '
+        f'msg_iov=[{{iov_base="{hexed("d")}", iov_len=1}}], msg_iovlen=1}}, msg_len=1}}], 2, 0) = 2',
+        [Sent(b"abc"), Sent(b"d")],
+    ),
 }
 
 
@@ -67,6 +73,21 @@ def test_calls_that_overlap(tmp_path: Path) -> None:
         "12 <... sendto resumed>) = 1",
     )
     assert events == [FlushBegins(DB, 1), Sent(b"x"), Write(DB, 0, b"a"), FlushEnds(DB, 1)]
+
+
+def test_datagrams_that_are_told_late(tmp_path: Path) -> None:
+    """strace tells what ``sendmmsg`` has sent when that has ended; it counts from when it began: before a flush that began later."""
+    message = f'[{{msg_hdr={{msg_iov=[{{iov_base="{hexed("x")}", iov_len=1}}]}}, msg_len=1}}], 1, 0) = 1'
+    events = traced(
+        tmp_path,
+        f"12 sendmmsg(5<{hexed('socket:[1]')}>,  <unfinished ...>",
+        f"10 fdatasync({AT} <unfinished ...>",
+        f"12 <... sendmmsg resumed>{message}",
+        "10 <... fdatasync resumed>) = 0",
+        f"12 sendmmsg(5<{hexed('socket:[1]')}>,  <unfinished ...>",
+        f"10 fdatasync({AT}) = 0",
+    )
+    assert [Sent(b"x"), FlushBegins(DB, 1), FlushEnds(DB, 1), FlushBegins(DB, 2), FlushEnds(DB, 2)] == events
 
 
 def test_positions_of_plain_writes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ of things.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,7 @@ _CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+)(?:<([^>]*)>)?.*", re.DOTALL)
 _FD = re.compile(r"(\d+)<([^>]*)>")
 _TEXT = re.compile(r'"([^"]*)"')
 _IOV = re.compile(r'iov_base="([^"]*)"')
+_MESSAGE = "msg_hdr="
 _FLUSHES = ("fsync", "fdatasync")
 _SENDS = ("sendmsg", "sendmmsg", "sendto")
 
@@ -99,6 +101,10 @@ class _Reader:
         self._flushes = 0
         self._position: dict[int, int] = {}
         self._known: set[str] = set()
+        self._waiting: deque[list[Event]] = deque()
+        """What comes after a call of which strace tells the datagrams at its end only: they count from its beginning."""
+        self._untold: dict[str, list[Event]] = {}
+        """By process: the place in ``_waiting`` of the datagrams that it is sending."""
 
     def events(self, trace: Path) -> Iterator[Event]:
         with trace.open(encoding="ascii", errors="replace") as lines:
@@ -106,16 +112,29 @@ class _Reader:
                 match = _LINE.fullmatch(line.rstrip("\n"))
                 if match is None:
                     continue
-                pid, text = match.groups()
-                resumed = _RESUMED.fullmatch(text)
-                if resumed is not None:
-                    yield from self._ended(pid, self._begun.pop(pid, "") + resumed[2])
-                elif text.endswith(_UNFINISHED):
-                    self._begun[pid] = text.removesuffix(_UNFINISHED)
-                    yield from self._begins(pid, self._begun[pid])
-                else:
-                    yield from self._begins(pid, text)
-                    yield from self._ended(pid, text)
+                self._waiting.append(list(self._told(*match.groups())))
+                while self._waiting and not any(self._waiting[0] is each for each in self._untold.values()):
+                    yield from self._waiting.popleft()
+        for each in self._waiting:  # it was killed while it sent
+            yield from each
+
+    def _told(self, pid: str, text: str) -> Iterator[Event]:
+        resumed = _RESUMED.fullmatch(text)
+        if resumed is not None:
+            whole = self._begun.pop(pid, "") + resumed[2]
+            if pid in self._untold:
+                self._untold.pop(pid).extend(self._begins(pid, whole))
+            yield from self._ended(pid, whole)
+        elif text.endswith(_UNFINISHED):
+            self._begun[pid] = text.removesuffix(_UNFINISHED)
+            if text.startswith("sendmmsg("):
+                self._untold[pid] = []
+                self._waiting.append(self._untold[pid])
+            else:
+                yield from self._begins(pid, self._begun[pid])
+        else:
+            yield from self._begins(pid, text)
+            yield from self._ended(pid, text)
 
     def _begins(self, pid: str, text: str) -> Iterator[Event]:
         name, _, arguments = text.partition("(")
@@ -123,9 +142,11 @@ class _Reader:
             self._flushes += 1
             self._flush_of[pid] = self._flushes
             yield FlushBegins(path, self._flushes)
+        elif name == "sendto":
+            yield Sent(b"".join(map(_bytes, _TEXT.findall(arguments)[:1])))
         elif name in _SENDS:
-            pieces = _IOV.findall(arguments) if name != "sendto" else _TEXT.findall(arguments)[:1]
-            yield Sent(b"".join(map(_bytes, pieces)))
+            for message in arguments.split(_MESSAGE)[1:] if name == "sendmmsg" else (arguments,):
+                yield Sent(b"".join(map(_bytes, _IOV.findall(message))))
 
     def _ended(self, pid: str, text: str) -> Iterator[Event]:
         match = _CALL.fullmatch(text)
