@@ -11,6 +11,7 @@ once. It sees what inotify does not: network file systems, hard links, mounts.
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import socket
@@ -225,12 +226,33 @@ class Lane:
                 return True
         prepared.payload = response.head + b"".join(piece for piece in response.body if isinstance(piece, bytes))
         prepared.region = region
+        if region is not None and self._is_settled(prepared.content):
+            self._align(prepared, region)
         return True
+
+    def _align(self, prepared: _Prepared, region: Region) -> None:
+        """Have sendfile(2) begin at a page: what comes before leaves with the head.
+
+        Files in images begin in the middle of one, and their replies would fall into segments that wake the reader several times.
+        """
+        lead = -region.offset % mmap.PAGESIZE
+        if 0 < lead < region.length:
+            try:
+                first = os.pread(region.file.fd, lead, region.offset)
+            except OSError:
+                return
+            if len(first) == lead:
+                prepared.payload += first
+                prepared.region = Region(region.file, region.offset + lead, region.length - lead)
+
+    def _is_settled(self, content: Content) -> bool:
+        """Bytes of it that are read now are this version's, for sure."""
+        assert content.standing is not None
+        return abs(self._clock() - content.standing.changed_at) >= _SETTLED_S
 
     def _read(self, content: Content) -> bytes | None:
         """All of a small content; None as long as nobody can be sure that it is this version's, or when it cannot be read."""
-        assert content.standing is not None
-        if abs(self._clock() - content.standing.changed_at) < _SETTLED_S:
+        if not self._is_settled(content):
             return None
         try:
             return read(content)
